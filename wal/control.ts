@@ -1,0 +1,215 @@
+import { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
+
+/**
+ * Shared words of a store, by index into {@linkcode Control.words}. Words that different threads
+ * write stand on different cache lines (16 words). ARCHITECTURE.md tells who writes and who waits.
+ */
+export const Word = {
+  /** Counts calls for the log worker. Writer: any writer. The log worker waits on it. */
+  logDoorbell: 0,
+  /** Counts calls for the flush worker. Writers: main, log worker. The flush worker waits on it. */
+  flushDoorbell: 1,
+  /** 1 = workers end once they have nothing left to do. Writer: main. */
+  stop: 2,
+
+  /** 1 while the log worker waits on its doorbell. Writer: log worker. */
+  logParked: 16,
+  /** One of `WorkerLife`. Writers: main starts, the worker ends, both by compare-and-exchange. */
+  logLife: 17,
+  /** Writes issued so far. Writer: log worker. */
+  logWrites: 18,
+  /** Syncs issued so far. Writer: log worker. */
+  logSyncs: 19,
+
+  /** 1 while the flush worker waits on its doorbell. Writer: flush worker. */
+  flushParked: 32,
+  /** One of `WorkerLife`, as `logLife`. */
+  flushLife: 33,
+
+  /** Counts news for the main thread. Writers: both workers. Main waits on it, asynchronously. */
+  progress: 48,
+  /** 0 = none, 1 = being told, 2 = told: see {@linkcode Control.fail}. First come, first told. */
+  failure: 49,
+  /** Length in bytes of the failure's description. Writer: who set `failure` to 1. */
+  failureBytes: 50,
+} as const;
+
+/** Life of a worker: the values of `logLife` and `flushLife`. */
+export const WorkerLife = {
+  /** No thread. */
+  absent: 0,
+  /** A thread runs, or is about to. */
+  running: 1,
+  /** The thread is about to end for want of work; main may take the role away from it. */
+  leaving: 2,
+} as const;
+
+/** Words of one slab slot, relative to its base: see {@linkcode Control.slot}. */
+export const SlotWord = {
+  /** One of `SlotState`. */
+  state: 0,
+  /** Number of the segment in the slab. Writer: main, before `state` becomes active. */
+  segment: 1,
+  /** Length of the slab in bytes. Writer: main. */
+  capacity: 2,
+  /** Offset up to which space is taken. Writers: all writers, by compare-and-exchange. */
+  reserved: 3,
+  /** Highest offset whose writing somebody waits for. Writers: all writers. */
+  writeWanted: 4,
+  /** Highest offset whose sync somebody waits for. Writers: all writers. */
+  syncWanted: 5,
+  /** Offset where the segment ends, once sealed. Writer: main. */
+  end: 6,
+  /** Counts the buffers that the slot has had. Writer: main, before it sends the new one. */
+  generation: 7,
+  /** Salt of the segment's checksums. Writer: main. */
+  salt: 8,
+  /** Base sequence, low and high word: a record's sequence is base + offset. Writer: main. */
+  baseLow: 9,
+  /** See `baseLow`. */
+  baseHigh: 10,
+
+  /** Offset up to which the file has the slab's bytes; 0 = there is no file yet. Writer: log worker. */
+  written: 16,
+  /** Offset up to which the file is durable. Writer: log worker. */
+  synced: 17,
+  /** End of the newest mark record. Writer: log worker. */
+  marked: 18,
+} as const;
+
+/** Life of a slab slot. */
+export const SlotState = {
+  /** All zeros, ready to be taken. */
+  free: 0,
+  /** Takes records. main: free → active. */
+  active: 1,
+  /** Takes no more; not all of it is durable yet. main: active → sealed. */
+  sealed: 2,
+  /** Durable in its log. log worker: sealed → logged. */
+  logged: 3,
+  /** Durable as a segment with its footer; serves reads. flush worker: logged → flushed. */
+  flushed: 4,
+  /** To be zeroed. main: flushed → cleaning; flush worker: cleaning → free. */
+  cleaning: 5,
+} as const;
+
+const LINE_WORDS = 16;
+const FIRST_SLOT = 4 * LINE_WORDS;
+const SLOT_WORDS = 2 * LINE_WORDS;
+const FAILURE_BYTES = 4096;
+
+/** What a worker tells of a failure, besides its message. */
+interface FailureReport {
+  code: ErrorCode;
+  message: string;
+  path?: string;
+  offset?: number;
+  operation?: string;
+}
+
+/** The control block: one SharedArrayBuffer per store, seen by every thread. */
+export class Control {
+  /** What is handed to other threads. */
+  readonly buffer: SharedArrayBuffer;
+  /** Its words. */
+  readonly words: Int32Array<SharedArrayBuffer>;
+  /** Number of slab slots. */
+  readonly slots: number;
+
+  /** Views a control block, or makes a new one for `slots` slabs. */
+  constructor(source: SharedArrayBuffer | number) {
+    this.buffer = typeof source === "number"
+      ? new SharedArrayBuffer((FIRST_SLOT + source * SLOT_WORDS) * 4 + FAILURE_BYTES)
+      : source;
+    this.words = new Int32Array(this.buffer);
+    this.slots = (this.words.length - FIRST_SLOT - FAILURE_BYTES / 4) / SLOT_WORDS;
+  }
+
+  /** Index of the first word of slot `slot`. */
+  slot(slot: number): number {
+    return FIRST_SLOT + slot * SLOT_WORDS;
+  }
+
+  /** Reads a word of slot `slot`. */
+  get(slot: number, word: number): number {
+    return Atomics.load(this.words, FIRST_SLOT + slot * SLOT_WORDS + word);
+  }
+
+  /** Stores a word of slot `slot`. */
+  set(slot: number, word: number, value: number): void {
+    Atomics.store(this.words, FIRST_SLOT + slot * SLOT_WORDS + word, value);
+  }
+
+  /** Raises a word of slot `slot` to at least `value`, against other threads that do the same. */
+  raise(slot: number, word: number, value: number): void {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + word;
+    let seen = Atomics.load(this.words, index);
+    while (seen < value) {
+      const found = Atomics.compareExchange(this.words, index, seen, value);
+      if (found === seen) return;
+      seen = found;
+    }
+  }
+
+  /** Takes `bytes` of slot `slot`'s space below `limit`. Returns the offset, or -1 if it does not fit. */
+  reserve(slot: number, bytes: number, limit: number): number {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved;
+    let seen = Atomics.load(this.words, index);
+    while (seen + bytes <= limit) {
+      const found = Atomics.compareExchange(this.words, index, seen, seen + bytes);
+      if (found === seen) return seen;
+      seen = found;
+    }
+    return -1;
+  }
+
+  /** Adds one to a doorbell and wakes who waits on it, if `parked` says that somebody does. */
+  ring(doorbell: number, parked: number): void {
+    Atomics.add(this.words, doorbell, 1);
+    if (Atomics.load(this.words, parked) !== 0) Atomics.notify(this.words, doorbell);
+  }
+
+  /** Tells the main thread that there is news. */
+  announce(): void {
+    Atomics.add(this.words, Word.progress, 1);
+    Atomics.notify(this.words, Word.progress);
+  }
+
+  /** Records the store's first failure, for all threads, and announces it. Later ones are dropped. */
+  fail(error: unknown): void {
+    if (Atomics.compareExchange(this.words, Word.failure, 0, 1) !== 0) return;
+    const known = error instanceof FlagstoneError;
+    const report: FailureReport = {
+      code: known ? error.code : "WORKER_DIED",
+      message: known ? error.message : String(error instanceof Error ? error.stack : error),
+    };
+    if (known && error.path !== undefined) report.path = error.path;
+    if (known && error.offset !== undefined) report.offset = error.offset;
+    if (known && error.operation !== undefined) report.operation = error.operation;
+    report.message = report.message.slice(0, 1000);
+    const text = new TextEncoder().encode(JSON.stringify(report));
+    const length = Math.min(text.length, FAILURE_BYTES);
+    this.#failureText().set(text.subarray(0, length));
+    Atomics.store(this.words, Word.failureBytes, length);
+    Atomics.store(this.words, Word.failure, 2);
+    this.announce();
+  }
+
+  /** True once {@linkcode Control.fail} was called. */
+  get failed(): boolean {
+    return Atomics.load(this.words, Word.failure) !== 0;
+  }
+
+  /** The first failure, once it is told in full. */
+  failure(): FlagstoneError | undefined {
+    if (Atomics.load(this.words, Word.failure) !== 2) return undefined;
+    const length = Atomics.load(this.words, Word.failureBytes);
+    const text = new TextDecoder().decode(this.#failureText().slice(0, length));
+    const { code, message, ...details } = JSON.parse(text) as FailureReport;
+    return new FlagstoneError(code, message, details);
+  }
+
+  #failureText(): Uint8Array {
+    return new Uint8Array(this.buffer, this.buffer.byteLength - FAILURE_BYTES);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * The log: its format, the words that threads share about it, and its recovery.
+ *
+ * ```ts
+ * import { logName, parseFileName } from "./mod.ts";
+ * console.assert(logName(7) === "0000000007.log");
+ * console.assert(parseFileName("0000000007.seg")?.segment === 7);
+ * ```
+ * @module
+ */
+export * from "./control.ts";
+export * from "./file_header.ts";
+export * from "./file_names.ts";
+export * from "./format.ts";
+export * from "./image.ts";
+export * from "./record.ts";
+export * from "./scan.ts";

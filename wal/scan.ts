@@ -1,0 +1,145 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import type { FileHeader } from "./file_header.ts";
+import {
+  alignRecord,
+  FILE_HEADER_BYTES,
+  KNOWN_FLAGS,
+  RECORD_ALIGNMENT_BYTES,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+} from "./format.ts";
+import type { SegmentImage } from "./image.ts";
+import {
+  batchContinues,
+  recordFlags,
+  recordKeyBytes,
+  recordKind,
+  recordLength,
+  recordSequence,
+  recordSyncedMark,
+  verifyRecord,
+} from "./record.ts";
+
+/** What a scan of a log found. */
+export interface LogScan {
+  /** Offset after the last whole record or batch: the log is good up to here. */
+  readonly end: number;
+  /** Records in `[header, end)`, marks and seal included. */
+  readonly records: number;
+  /** True if the last record is a seal: the segment is complete. */
+  readonly sealed: boolean;
+  /** True if the last record is a mark that covers all before it: the log was left in peace. */
+  readonly clean: boolean;
+  /** Highest sequence number, or the header's base. */
+  readonly lastSequence: number;
+  /** Bytes after `end` that are not zero padding: what a torn write left. 0 after a seal. */
+  readonly tornBytes: number;
+}
+
+/**
+ * Walks the records of a log, oldest first, calling `visit` for each put and delete whose checksum
+ * holds and whose batch is whole.
+ *
+ * The first bad record ends the log, if it is torn: if no later record carries a synced mark beyond
+ * it. Otherwise its bytes were once durable and have changed since: that throws `CORRUPT`, with
+ * path and offset. (The rule is that of Pebble's WAL, whose chunks carry the synced offset.)
+ */
+export function scanLog(
+  image: SegmentImage,
+  header: FileHeader,
+  path: string,
+  visit: (offset: number, length: number) => void,
+): LogScan {
+  const limit = header.capacityBytes;
+  let offset = FILE_HEADER_BYTES;
+  let end = offset;
+  let records = 0;
+  let sealed = false;
+  let clean = false;
+  let lastSequence = header.baseSequence;
+  const batch: number[] = [];
+  while (!sealed && isRecord(image, offset, limit, header.salt)) {
+    refuseUnknown(image, offset, path);
+    const length = recordLength(image, offset);
+    const kind = recordKind(image, offset);
+    batch.push(offset);
+    offset += alignRecord(length);
+    if (batchContinues(image, batch[batch.length - 1]!)) continue;
+    for (const start of batch) {
+      const startKind = recordKind(image, start);
+      if (startKind === RecordKind.put || startKind === RecordKind.delete) {
+        visit(start, recordLength(image, start));
+      }
+      lastSequence = Math.max(lastSequence, recordSequence(image, start));
+    }
+    records += batch.length;
+    sealed = kind === RecordKind.seal;
+    clean = kind === RecordKind.mark && recordSyncedMark(image, end) === end;
+    end = offset;
+    batch.length = 0;
+  }
+  const tornEnd = sealed ? end : lastNonZero(image, end);
+  if (tornEnd > end) {
+    const witness = findSyncedBeyond(image, offset, limit, header.salt);
+    if (witness !== -1) {
+      throw new FlagstoneError(
+        "CORRUPT",
+        `Cannot read ${path}: the record at offset ${offset} does not match its checksum, though ` +
+          `the record at ${witness} says that it was durable. The file was damaged after it was ` +
+          `written; restore it from a copy.`,
+        { path, offset },
+      );
+    }
+  }
+  return { end, records, sealed, clean, lastSequence, tornBytes: Math.max(0, tornEnd - end) };
+}
+
+/** True if a whole record with a matching checksum stands at `offset`. */
+function isRecord(image: SegmentImage, offset: number, limit: number, salt: number): boolean {
+  if (offset + RECORD_HEADER_BYTES > limit) return false;
+  const length = recordLength(image, offset);
+  if (length < RECORD_HEADER_BYTES + recordKeyBytes(image, offset)) return false;
+  if (length > limit - offset) return false;
+  return verifyRecord(image, offset, length, salt);
+}
+
+/** A record that verifies but says what this version has no word for was written by a newer one. */
+function refuseUnknown(image: SegmentImage, offset: number, path: string): void {
+  const kind = recordKind(image, offset);
+  const known = kind >= RecordKind.put && kind <= RecordKind.seal;
+  if (known && (recordFlags(image, offset) & ~KNOWN_FLAGS) === 0) return;
+  throw new FlagstoneError(
+    "NEWER_FORMAT",
+    `Cannot read ${path}: the record at offset ${offset} is of kind ${kind} with flags ` +
+      `${recordFlags(image, offset)}, which this Flagstone does not know. Open the store with a ` +
+      `newer Flagstone.`,
+    { path, offset },
+  );
+}
+
+/** Offset after the last byte that is not zero, or `from`. */
+function lastNonZero(image: SegmentImage, from: number): number {
+  const { words } = image;
+  let word = words.length;
+  const first = from >> 2;
+  while (word > first && words[word - 1] === 0) word--;
+  return word === first ? from : word * 4;
+}
+
+/**
+ * Looks beyond the bad record at `bad` for a whole record whose synced mark covers it. Cheap
+ * plausibility comes first, so that garbage is not checksummed at every offset.
+ */
+function findSyncedBeyond(image: SegmentImage, bad: number, limit: number, salt: number): number {
+  const last = limit - RECORD_HEADER_BYTES;
+  for (let offset = bad + RECORD_ALIGNMENT_BYTES; offset <= last; offset += RECORD_ALIGNMENT_BYTES) {
+    if (recordLength(image, offset) === 0) continue;
+    const mark = recordSyncedMark(image, offset);
+    if (mark <= bad || mark > offset) continue;
+    const kind = recordKind(image, offset);
+    if (kind < RecordKind.put || kind > RecordKind.seal) continue;
+    if ((recordFlags(image, offset) & ~KNOWN_FLAGS) !== 0) continue;
+    if (isRecord(image, offset, limit, salt)) return offset;
+  }
+  return -1;
+}

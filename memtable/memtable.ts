@@ -1,0 +1,93 @@
+import {
+  type Control,
+  fillRecord,
+  publishRecord,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+  SEAL_SPACE_BYTES,
+  SlotState,
+  SlotWord,
+} from "../wal/mod.ts";
+import type { Slab } from "./slab.ts";
+import type { SlabPool } from "./slab_pool.ts";
+
+const NO_KEY = new Int32Array(0);
+
+/**
+ * The active slab and its succession. Space is taken with {@linkcode Memtable.reserve}; when that
+ * says -1, {@linkcode Memtable.rotate} seals the slab and installs the next one.
+ */
+export class Memtable {
+  readonly #control: Control;
+  readonly #pool: SlabPool;
+  #active: Slab | undefined;
+  #nextSegment: number;
+  #nextSequence: number;
+  #rotations = 0;
+
+  /**
+   * Starts with `active`, or with no slab at all. The next segment gets the number `nextSegment`;
+   * sequence numbers from `nextSequence` on were never given out.
+   */
+  constructor(
+    control: Control,
+    pool: SlabPool,
+    active: Slab | undefined,
+    nextSegment: number,
+    nextSequence: number,
+  ) {
+    this.#control = control;
+    this.#pool = pool;
+    this.#active = active;
+    this.#nextSegment = nextSegment;
+    this.#nextSequence = nextSequence;
+  }
+
+  /** The slab that takes records; `undefined` while a writer waits for one. */
+  get active(): Slab | undefined {
+    return this.#active;
+  }
+
+  /** How many slabs were sealed. */
+  get rotations(): number {
+    return this.#rotations;
+  }
+
+  /** Takes `bytes` of the active slab. Returns the offset, or -1 if it has not that much left. */
+  reserve(bytes: number): number {
+    const slab = this.#active;
+    if (slab === undefined) return -1;
+    return this.#control.reserve(slab.slot, bytes, slab.image.bytes.length - SEAL_SPACE_BYTES);
+  }
+
+  /**
+   * Seals the active slab, if any, and installs a free one with room for records of `bytes` in all.
+   * Returns false if no slab is free: then there is no active slab until a later call succeeds.
+   */
+  rotate(bytes: number): boolean {
+    this.seal();
+    const slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
+    if (slab === undefined) return false;
+    this.#nextSegment++;
+    this.#nextSequence += slab.image.bytes.length;
+    this.#active = slab;
+    return true;
+  }
+
+  /** Ends the active slab with a seal record: it takes no more, and goes to the flush worker once it is durable. */
+  seal(): void {
+    const slab = this.#active;
+    if (slab === undefined) return;
+    const { image, slot } = slab;
+    const offset = this.#control.reserve(slot, SEAL_SPACE_BYTES, image.bytes.length);
+    const mark = this.#control.get(slot, SlotWord.synced);
+    const sequence = slab.baseSequence + offset;
+    const kind = RecordKind.seal;
+    fillRecord(image, offset, kind, sequence, mark, NO_KEY, 0, undefined, slab.salt);
+    publishRecord(image, offset, RECORD_HEADER_BYTES);
+    this.#control.set(slot, SlotWord.end, offset + SEAL_SPACE_BYTES);
+    this.#control.set(slot, SlotWord.state, SlotState.sealed);
+    this.#active = undefined;
+    this.#rotations++;
+  }
+}

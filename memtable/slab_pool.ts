@@ -1,0 +1,188 @@
+import {
+  type Control,
+  FILE_HEADER_BYTES,
+  highWord,
+  RECORD_HEADER_BYTES,
+  SEAL_SPACE_BYTES,
+  SegmentImage,
+  SlotState,
+  SlotWord,
+  writeFileHeader,
+} from "../wal/mod.ts";
+import { Slab } from "./slab.ts";
+
+/** Told of memory that the workers do not have yet. */
+export type BufferListener = (slot: number, generation: number, buffer: SharedArrayBuffer) => void;
+
+/** Options of a {@linkcode SlabPool}. */
+export interface SlabPoolOptions {
+  /** Length of a slab, a multiple of 4096. */
+  readonly slabBytes: number;
+  /** Identity of the store, for the files' headers. */
+  readonly storeId: Uint8Array;
+  /** Called when a slot gets memory, before the slot is used. */
+  readonly onBuffer: BufferListener;
+}
+
+/** How many bytes a slab needs for records of `bytes` in all. */
+export function slabBytesFor(bytes: number): number {
+  const needed = FILE_HEADER_BYTES + bytes + SEAL_SPACE_BYTES + RECORD_HEADER_BYTES;
+  return Math.ceil(needed / 4096) * 4096;
+}
+
+/**
+ * The slabs of a store: hands out zeroed ones, keeps flushed ones readable until their memory is
+ * needed, and has them zeroed by the flush worker. Memory is allocated when first needed and reused
+ * ever after; a slab made larger for one large value is given back to the system after its flush.
+ */
+export class SlabPool {
+  readonly #control: Control;
+  readonly #options: SlabPoolOptions;
+  readonly #images: (SegmentImage | undefined)[];
+  readonly #resident = new Map<number, Slab>();
+
+  /** Makes a pool over the slots of `control`; allocates nothing yet. */
+  constructor(control: Control, options: SlabPoolOptions) {
+    this.#control = control;
+    this.#options = options;
+    this.#images = Array.from({ length: control.slots }, () => undefined);
+  }
+
+  /** The slab that holds `segment` in memory, if one does. */
+  resident(segment: number): Slab | undefined {
+    return this.#resident.get(segment);
+  }
+
+  /** All slabs that hold a segment, the oldest segment first. */
+  get residents(): Slab[] {
+    return [...this.#resident.values()].sort((a, b) => a.segment - b.segment);
+  }
+
+  /** Bytes of slab memory allocated. */
+  get memoryBytes(): number {
+    return this.#images.reduce((sum, image) => sum + (image?.bytes.length ?? 0), 0);
+  }
+
+  /** How many slots are in `state` (one of `SlotState`). */
+  count(state: number): number {
+    let count = 0;
+    for (let slot = 0; slot < this.#control.slots; slot++) {
+      if (this.#control.get(slot, SlotWord.state) === state) count++;
+    }
+    return count;
+  }
+
+  /**
+   * Takes a free slab for `segment`, large enough for records of `recordBytes` in all, and makes it
+   * the active one: its header is written, its space is open. `undefined` if no slot is free.
+   */
+  activate(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
+    const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
+    const slot = this.#freeSlot(slabBytes);
+    if (slot === -1) return undefined;
+    const image = this.#imageFor(slot, slabBytes);
+    const capacityBytes = image.bytes.length;
+    const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
+    const salt = writeFileHeader(image, header);
+    return this.#open(slot, image, segment, baseSequence, salt, 0);
+  }
+
+  /**
+   * Makes a log that recovery read into `image` the active slab: records up to `end` are in its
+   * file, and durable.
+   */
+  adopt(
+    image: SegmentImage,
+    segment: number,
+    baseSequence: number,
+    salt: number,
+    end: number,
+  ): Slab {
+    const slot = this.#freeSlot(image.bytes.length);
+    this.#setImage(slot, image);
+    return this.#open(slot, image, segment, baseSequence, salt, end);
+  }
+
+  /**
+   * Sees to it that a slab is free or about to be: if none is, the flushed slab with the oldest
+   * segment goes to be zeroed and no longer serves reads. Returns true if the flush worker has to
+   * be called for that.
+   */
+  replenish(): boolean {
+    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return false;
+    const oldest = this.residents.find((slab) =>
+      this.#control.get(slab.slot, SlotWord.state) === SlotState.flushed
+    );
+    if (oldest === undefined) return false;
+    this.#resident.delete(oldest.segment);
+    if (oldest.image.bytes.length !== this.#options.slabBytes) {
+      this.#images[oldest.slot] = undefined;
+      this.#control.set(oldest.slot, SlotWord.state, SlotState.free);
+      return false;
+    }
+    this.#control.set(oldest.slot, SlotWord.state, SlotState.cleaning);
+    return true;
+  }
+
+  /** Sends the memory of every slot to `listener`, for a worker that has just started. */
+  describe(listener: BufferListener): void {
+    this.#images.forEach((image, slot) => {
+      if (image === undefined) return;
+      const generation = this.#control.get(slot, SlotWord.generation);
+      listener(slot, generation, image.bytes.buffer as SharedArrayBuffer);
+    });
+  }
+
+  #open(
+    slot: number,
+    image: SegmentImage,
+    segment: number,
+    baseSequence: number,
+    salt: number,
+    durable: number,
+  ): Slab {
+    const control = this.#control;
+    control.set(slot, SlotWord.segment, segment);
+    control.set(slot, SlotWord.capacity, image.bytes.length);
+    control.set(slot, SlotWord.salt, salt);
+    control.set(slot, SlotWord.baseLow, baseSequence | 0);
+    control.set(slot, SlotWord.baseHigh, highWord(baseSequence));
+    control.set(slot, SlotWord.reserved, Math.max(FILE_HEADER_BYTES, durable));
+    control.set(slot, SlotWord.writeWanted, 0);
+    control.set(slot, SlotWord.syncWanted, 0);
+    control.set(slot, SlotWord.end, 0);
+    control.set(slot, SlotWord.written, durable);
+    control.set(slot, SlotWord.synced, durable);
+    control.set(slot, SlotWord.marked, 0);
+    control.set(slot, SlotWord.state, SlotState.active);
+    const slab = new Slab(control, slot, image);
+    this.#resident.set(segment, slab);
+    return slab;
+  }
+
+  /** A free slot, one whose memory fits if there is one; -1 if none is free. */
+  #freeSlot(slabBytes: number): number {
+    let found = -1;
+    for (let slot = 0; slot < this.#control.slots; slot++) {
+      if (this.#control.get(slot, SlotWord.state) !== SlotState.free) continue;
+      if (this.#images[slot]?.bytes.length === slabBytes) return slot;
+      found = slot;
+    }
+    return found;
+  }
+
+  #imageFor(slot: number, slabBytes: number): SegmentImage {
+    const image = this.#images[slot];
+    if (image !== undefined && image.bytes.length === slabBytes) return image;
+    const fresh = new SegmentImage(new SharedArrayBuffer(slabBytes));
+    this.#setImage(slot, fresh);
+    return fresh;
+  }
+
+  #setImage(slot: number, image: SegmentImage): void {
+    this.#images[slot] = image;
+    const generation = this.#control.get(slot, SlotWord.generation) + 1;
+    this.#options.onBuffer(slot, generation, image.bytes.buffer as SharedArrayBuffer);
+    this.#control.set(slot, SlotWord.generation, generation);
+  }
+}

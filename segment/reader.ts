@@ -1,0 +1,221 @@
+import { crc32 } from "node:zlib";
+import { FlagstoneError } from "../errors/mod.ts";
+import type { File, Fs } from "../vfs/mod.ts";
+import {
+  FILE_HEADER_BYTES,
+  type FileHeader,
+  FORMAT_VERSION,
+  joinWords,
+  readFileHeader,
+} from "../wal/mod.ts";
+import { compareBytes } from "./bytes.ts";
+import { type BlockHandle, decodeBlock, type SegmentEntry } from "./block.ts";
+import {
+  BLOCK_INDEX_ENTRY_BYTES,
+  TRAILER_BYTES,
+  TRAILER_MAGIC_HIGH,
+  TRAILER_MAGIC_LOW,
+  TrailerWord,
+} from "./format.ts";
+
+/** Counts that a segment's trailer tells. */
+export interface SegmentSummary {
+  /** Offset where the records end and the footer begins. */
+  readonly recordsEnd: number;
+  /** Keys whose newest record here is a put. */
+  readonly puts: number;
+  /** Keys whose newest record here is a delete. */
+  readonly deletes: number;
+  /** Space of the puts counted in `puts`, in bytes. */
+  readonly liveBytes: number;
+  /** Highest sequence number in the segment. */
+  readonly lastSequence: number;
+}
+
+/**
+ * Reads a sealed segment. Opening reads its header and trailer only; the block index is read when
+ * first needed, blocks as they are asked for. Every piece is checked against its checksum.
+ */
+export class SegmentReader implements Disposable {
+  /** Path of the file. */
+  readonly path: string;
+  /** Length of the file in bytes. */
+  readonly fileBytes: number;
+  /** What the file's first bytes say. */
+  readonly header: FileHeader;
+  /** What its last bytes say. */
+  readonly summary: SegmentSummary;
+  readonly #file: File;
+  readonly #trailer: Uint32Array;
+  #blocks: BlockHandle[] | undefined;
+
+  private constructor(file: File, fileBytes: number, header: FileHeader, trailer: Uint32Array) {
+    this.#file = file;
+    this.path = file.path;
+    this.fileBytes = fileBytes;
+    this.header = header;
+    this.#trailer = trailer;
+    const word = (index: number) => trailer[index]!;
+    this.summary = {
+      recordsEnd: word(TrailerWord.recordsEnd),
+      puts: word(TrailerWord.puts),
+      deletes: word(TrailerWord.deletes),
+      liveBytes: joinWords(word(TrailerWord.liveBytesLow), word(TrailerWord.liveBytesHigh)),
+      lastSequence: joinWords(
+        word(TrailerWord.lastSequenceLow),
+        word(TrailerWord.lastSequenceHigh),
+      ),
+    };
+  }
+
+  /** Opens the sealed file at `path`. Throws `CORRUPT` or `NEWER_FORMAT` if it cannot be trusted. */
+  static open(fs: Fs, path: string): SegmentReader {
+    const file = fs.open(path);
+    try {
+      const fileBytes = file.stat().size;
+      const head = new Uint8Array(FILE_HEADER_BYTES);
+      const verdict = readFileHeader(head, file.readAt(head, 0), path);
+      if (!verdict.ok) throw corrupt(path, 0, "its header does not match its checksum");
+      const trailer = readTrailer(file, fileBytes, verdict.header.salt);
+      return new SegmentReader(file, fileBytes, verdict.header, trailer);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** Fills `into` from `offset`; a file that ends before throws `CORRUPT`. */
+  readAt(into: Uint8Array, offset: number): void {
+    if (this.#file.readAt(into, offset) === into.length) return;
+    throw corrupt(this.path, offset, `it ends before ${offset + into.length}`);
+  }
+
+  /** As `readAt`, without blocking the thread. */
+  async readAtAsync(into: Uint8Array, offset: number): Promise<void> {
+    if (await this.#file.readAtAsync(into, offset) === into.length) return;
+    throw corrupt(this.path, offset, `it ends before ${offset + into.length}`);
+  }
+
+  /** The blocks of the footer, in key order. */
+  get blocks(): readonly BlockHandle[] {
+    return this.#blocks ??= this.#readBlockIndex();
+  }
+
+  /** The entries of one block, in key order. */
+  readBlock(block: BlockHandle): SegmentEntry[] {
+    const bytes = new Uint8Array(block.bytes);
+    this.readAt(bytes, block.offset);
+    if (crc32(bytes, this.header.salt >>> 0) !== block.checksum) {
+      throw corrupt(this.path, block.offset, "a footer block does not match its checksum");
+    }
+    return decodeBlock(bytes, block.entries);
+  }
+
+  /** All entries in key order, one block in memory at a time, from the first key that is not below `start`. */
+  *entries(start?: Uint8Array): Generator<SegmentEntry> {
+    const blocks = this.blocks;
+    for (let i = start === undefined ? 0 : this.#blockOf(start); i < blocks.length; i++) {
+      for (const entry of this.readBlock(blocks[i]!)) {
+        if (start === undefined || compareBytes(entry.key, start) >= 0) yield entry;
+      }
+    }
+  }
+
+  /** All entries in descending key order, from the last key below `end`. */
+  *entriesReversed(end?: Uint8Array): Generator<SegmentEntry> {
+    const blocks = this.blocks;
+    const last = end === undefined ? blocks.length - 1 : this.#blockOf(end);
+    for (let i = Math.min(last, blocks.length - 1); i >= 0; i--) {
+      const entries = this.readBlock(blocks[i]!);
+      for (let j = entries.length - 1; j >= 0; j--) {
+        const entry = entries[j]!;
+        if (end === undefined || compareBytes(entry.key, end) < 0) yield entry;
+      }
+    }
+  }
+
+  /** Closes the file. Idempotent. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** As `close`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Index of the last block whose first key is not above `key`, or 0. */
+  #blockOf(key: Uint8Array): number {
+    const blocks = this.blocks;
+    let low = 0;
+    let high = blocks.length;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (compareBytes(blocks[middle]!.firstKey, key) <= 0) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #readBlockIndex(): BlockHandle[] {
+    const offset = this.#trailer[TrailerWord.blockIndexOffset]!;
+    const bytes = new Uint8Array(this.#trailer[TrailerWord.blockIndexBytes]!);
+    this.readAt(bytes, offset);
+    if (crc32(bytes, this.header.salt >>> 0) !== this.#trailer[TrailerWord.blockIndexChecksum]) {
+      throw corrupt(this.path, offset, "its block index does not match its checksum");
+    }
+    const view = new DataView(bytes.buffer);
+    const blocks: BlockHandle[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const keyBytes = view.getUint32(at + 16, true);
+      const keyStart = at + BLOCK_INDEX_ENTRY_BYTES;
+      blocks.push({
+        offset: view.getUint32(at, true),
+        bytes: view.getUint32(at + 4, true),
+        checksum: view.getUint32(at + 8, true),
+        entries: view.getUint32(at + 12, true),
+        firstKey: bytes.subarray(keyStart, keyStart + keyBytes),
+      });
+      at = keyStart + keyBytes;
+    }
+    return blocks;
+  }
+}
+
+function readTrailer(file: File, fileBytes: number, salt: number): Uint32Array {
+  const offset = fileBytes - TRAILER_BYTES;
+  if (offset < FILE_HEADER_BYTES) throw corrupt(file.path, fileBytes, "it is too short");
+  const bytes = new Uint8Array(TRAILER_BYTES);
+  file.readAt(bytes, offset);
+  const words = new Uint32Array(bytes.buffer);
+  const checksum = crc32(bytes.subarray(0, TrailerWord.checksum * 4), salt >>> 0);
+  if (
+    words[TrailerWord.magicLow] !== TRAILER_MAGIC_LOW ||
+    words[TrailerWord.magicHigh] !== TRAILER_MAGIC_HIGH ||
+    words[TrailerWord.checksum] !== checksum
+  ) {
+    throw corrupt(file.path, offset, "its trailer does not match its checksum");
+  }
+  if (words[TrailerWord.version]! > FORMAT_VERSION) {
+    throw new FlagstoneError(
+      "NEWER_FORMAT",
+      `Cannot read ${file.path}: its footer has format version ${words[TrailerWord.version]}, ` +
+        `this Flagstone knows up to ${FORMAT_VERSION}. Open the store with a newer Flagstone.`,
+      { path: file.path, offset },
+    );
+  }
+  const indexEnd = words[TrailerWord.blockIndexOffset]! + words[TrailerWord.blockIndexBytes]!;
+  if (indexEnd !== offset || words[TrailerWord.recordsEnd]! > offset) {
+    throw corrupt(file.path, offset, "its trailer points outside the file");
+  }
+  return words;
+}
+
+function corrupt(path: string, offset: number, found: string): FlagstoneError {
+  return new FlagstoneError(
+    "CORRUPT",
+    `Cannot read ${path} at offset ${offset}: ${found}. The file was damaged after it was ` +
+      `written; restore it from a copy.`,
+    { path, offset },
+  );
+}

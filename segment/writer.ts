@@ -1,0 +1,32 @@
+import { joinPath, syncDirectory } from "../vfs/mod.ts";
+import type { Fs } from "../vfs/mod.ts";
+import { logName, type SegmentImage, segmentName } from "../wal/mod.ts";
+import { buildFooter } from "./footer.ts";
+
+/**
+ * Turns the log of a segment, durable up to `recordsEnd`, into its sealed file: footer behind the
+ * records, length cut to fit, sync, rename, sync of the directory. Whatever moment the power fails
+ * at, the log or the segment is there, whole; a footer that is only half there follows a seal
+ * record, where a scan of the log stops.
+ */
+export function sealSegment(
+  fs: Fs,
+  directory: string,
+  segment: number,
+  image: SegmentImage,
+  recordsEnd: number,
+  salt: number,
+): void {
+  const footer = buildFooter(image, recordsEnd, salt);
+  const log = joinPath(directory, logName(segment));
+  const file = fs.openReadWrite(log);
+  try {
+    file.writeAt(footer, recordsEnd);
+    file.truncate(recordsEnd + footer.length);
+    file.sync();
+  } finally {
+    file.close();
+  }
+  fs.rename(log, joinPath(directory, segmentName(segment)));
+  syncDirectory(fs, directory);
+}

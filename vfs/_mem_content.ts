@@ -1,0 +1,248 @@
+import { dirtyPage, type MemSpace, PAGE_BYTES, recyclePage, zeroPage } from "./_mem_space.ts";
+
+/** Longest file: page numbers stay small integers. */
+export const MAX_FILE_BYTES = 2 ** 42;
+
+/** What is on the disk of a file, or in its cache: pages by number (a missing one is zeros) and a length. */
+export interface Image {
+  /** Whoever is given an image copies the map before changing it. */
+  readonly pages: Map<number, Uint8Array>;
+  readonly size: number;
+}
+
+/** What a file looked like at its last sync and what was done to it since then; see `_mem_history.ts`. */
+export interface ContentHistory {
+  wrote(offset: number, bytes: Uint8Array): void;
+  truncated(size: number): void;
+  synced(): void;
+}
+
+/**
+ * The bytes of one file: as its readers see them (live), and as the disk holds them (after a power
+ * loss that takes all that was not synced).
+ *
+ * A live page may be changed in place exactly while it is in the dirty set; a disk page never is.
+ * So a sync is an exchange of references, and another file system can share the disk pages.
+ * Bytes of a page past the end of the file are zeros, live and on disk.
+ */
+export class MemContent {
+  readonly #space: MemSpace;
+  /** False: every change is durable at once, and nothing is kept twice. */
+  readonly #tracked: boolean;
+  #live: Map<number, Uint8Array>;
+  #disk: Map<number, Uint8Array>;
+  /** Each map is ours alone, or shared with another file system and copied before it is changed. */
+  #ownsLive = true;
+  #ownsDisk = true;
+  /** Pages of the disk may be known to other file systems: they are not used again. */
+  #diskPagesShared = false;
+  #size: number;
+  #diskSize: number;
+  readonly #dirty = new Set<number>();
+  /** The lowest page count that the file was cut to since the last sync. */
+  #cutPages = Infinity;
+  /** The page of the last write, if it is dirty still: most writes go to the page of the last. */
+  #hotIndex = -1;
+  #hotPage: Uint8Array | undefined;
+  /** Told of every change, if somebody wants to know what a crash can leave. */
+  history: ContentHistory | undefined;
+
+  constructor(space: MemSpace, tracked: boolean, from?: Image) {
+    this.#space = space;
+    this.#tracked = tracked;
+    this.#size = from?.size ?? 0;
+    this.#diskSize = this.#size;
+    if (from === undefined) {
+      this.#live = new Map();
+      this.#disk = new Map();
+      return;
+    }
+    // One map serves as live and disk here, and as disk there, until one of them changes.
+    this.#live = from.pages;
+    this.#disk = this.#live;
+    this.#ownsLive = false;
+    this.#ownsDisk = false;
+    this.#diskPagesShared = true;
+    space.usedPages += this.#live.size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isDirty(): boolean {
+    return this.#dirty.size > 0 || this.#cutPages !== Infinity || this.#size !== this.#diskSize;
+  }
+
+  /** What a power loss leaves if it takes everything that was not synced. To be shared, not changed. */
+  diskImage(): Image {
+    if (!this.#tracked) return this.liveImage();
+    this.#ownsDisk = false;
+    this.#diskPagesShared = true;
+    return { pages: this.#disk, size: this.#diskSize };
+  }
+
+  /** What readers see now, as a copy that stays. */
+  liveImage(): Image {
+    const pages = new Map(this.#live);
+    if (!this.#tracked) {
+      for (const [index, page] of pages) pages.set(index, page.slice());
+    } else {
+      for (const index of this.#dirty) {
+        const page = pages.get(index);
+        if (page !== undefined) pages.set(index, page.slice());
+      }
+      this.#diskPagesShared = true;
+    }
+    return { pages, size: this.#size };
+  }
+
+  /** Reads from `offset`; returns the bytes read. */
+  read(into: Uint8Array, offset: number): number {
+    const end = Math.min(offset + into.length, this.#size);
+    if (end <= offset) return 0;
+    let at = offset;
+    while (at < end) {
+      const index = Math.floor(at / PAGE_BYTES);
+      const from = at - index * PAGE_BYTES;
+      const length = Math.min(PAGE_BYTES - from, end - at);
+      const page = index === this.#hotIndex ? this.#hotPage : this.#live.get(index);
+      if (page === undefined) into.fill(0, at - offset, at - offset + length);
+      else if (length === PAGE_BYTES) into.set(page, at - offset);
+      else into.set(page.subarray(from, from + length), at - offset);
+      at += length;
+    }
+    return end - offset;
+  }
+
+  /** Writes at `offset`; returns the bytes written, fewer than given only where the disk is full. */
+  write(bytes: Uint8Array, offset: number): number {
+    const end = offset + bytes.length;
+    let at = offset;
+    while (at < end) {
+      const index = Math.floor(at / PAGE_BYTES);
+      const from = at - index * PAGE_BYTES;
+      const length = Math.min(PAGE_BYTES - from, end - at);
+      const page = index === this.#hotIndex
+        ? this.#hotPage
+        : this.#writablePage(index, length === PAGE_BYTES);
+      if (page === undefined) break;
+      page.set(
+        length === bytes.length ? bytes : bytes.subarray(at - offset, at - offset + length),
+        from,
+      );
+      at += length;
+    }
+    if (at > this.#size && at > offset) this.#size = at;
+    if (this.history !== undefined && at > offset) {
+      this.history.wrote(offset, bytes.subarray(0, at - offset));
+    }
+    return at - offset;
+  }
+
+  /** Cuts or extends with zeros; false where the disk is full (nothing has changed then). */
+  truncate(size: number): boolean {
+    if (size < this.#size && !this.#cut(size)) return false;
+    this.#size = size;
+    this.history?.truncated(size);
+    return true;
+  }
+
+  /** Puts everything on the disk. */
+  sync(): void {
+    this.#hotIndex = -1;
+    this.#hotPage = undefined;
+    if (!this.#tracked || !this.isDirty) return;
+    this.#ownDisk();
+    if (this.#cutPages !== Infinity) {
+      for (const index of this.#disk.keys()) {
+        if (index >= this.#cutPages) this.#dropDiskPage(index);
+      }
+      this.#cutPages = Infinity;
+    }
+    for (const index of this.#dirty) this.#writeBack(index);
+    this.#dirty.clear();
+    this.#diskSize = this.#size;
+    this.history?.synced();
+  }
+
+  /** The file is gone for its readers: its space is free. The disk image stays, the name may come back. */
+  release(): void {
+    this.#space.give(this.#live.size);
+    this.#live = new Map();
+    this.#ownsLive = true;
+  }
+
+  #writeBack(index: number): void {
+    const page = this.#live.get(index);
+    if (page === undefined) return;
+    this.#dropDiskPage(index);
+    this.#disk.set(index, page);
+  }
+
+  #dropDiskPage(index: number): void {
+    const old = this.#disk.get(index);
+    if (old === undefined) return;
+    this.#disk.delete(index);
+    // Still live where the page was cut off and not written since; it cannot be: cutting drops it.
+    if (!this.#diskPagesShared) recyclePage(old);
+  }
+
+  #cut(size: number): boolean {
+    const keep = Math.ceil(size / PAGE_BYTES);
+    const tail = size % PAGE_BYTES;
+    if (tail !== 0 && this.#live.has(keep - 1)) {
+      const page = this.#writablePage(keep - 1, false);
+      if (page === undefined) return false;
+      page.fill(0, tail);
+    }
+    this.#hotIndex = -1;
+    this.#hotPage = undefined;
+    if (this.#tracked) this.#cutPages = Math.min(this.#cutPages, keep);
+    if (this.#live.size === 0) return true;
+    this.#ownLive();
+    let dropped = 0;
+    for (const index of this.#live.keys()) {
+      if (index < keep) continue;
+      this.#live.delete(index);
+      this.#dirty.delete(index);
+      dropped++;
+    }
+    this.#space.give(dropped);
+    return true;
+  }
+
+  /** The page to be changed in place; undefined where the disk is full. `whole`: the caller fills all of it. */
+  #writablePage(index: number, whole: boolean): Uint8Array | undefined {
+    let page = this.#live.get(index);
+    const inPlace = page !== undefined && (!this.#tracked || this.#dirty.has(index));
+    if (!inPlace) {
+      this.#ownLive();
+      if (page === undefined) {
+        if (!this.#space.take()) return undefined;
+        page = whole ? dirtyPage() : zeroPage();
+      } else {
+        const copy = dirtyPage();
+        if (!whole) copy.set(page);
+        page = copy;
+      }
+      this.#live.set(index, page);
+      if (this.#tracked) this.#dirty.add(index);
+    }
+    this.#hotIndex = index;
+    this.#hotPage = page;
+    return page;
+  }
+
+  #ownLive(): void {
+    if (this.#ownsLive) return;
+    this.#live = new Map(this.#live);
+    this.#ownsLive = true;
+  }
+
+  #ownDisk(): void {
+    if (this.#ownsDisk) return;
+    this.#disk = new Map(this.#disk);
+    this.#ownsDisk = true;
+  }
+}

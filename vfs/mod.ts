@@ -1,0 +1,21 @@
+/**
+ * File systems: the interface through which Flagstone reaches the world, the operating system's,
+ * and one in memory that can lose what was not synced.
+ *
+ * ```ts
+ * import { MemFs } from "@flagstone/flagstone/vfs";
+ * const fs = new MemFs();
+ * using file = fs.create("/a");
+ * file.writeAt(new TextEncoder().encode("synced"), 0);
+ * file.sync();
+ * console.assert(fs.crashClone({ keep: "synced" }).list("/").length === 0); // its name was not
+ * using root = fs.openDir("/");
+ * root.sync();
+ * console.assert(fs.crashClone({ keep: "synced" }).stat("/a").size === 6);
+ * ```
+ * @module
+ */
+export { DenoFs } from "./deno_fs.ts";
+export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
+export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
+export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";

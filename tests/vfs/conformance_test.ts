@@ -1,0 +1,27 @@
+import { DenoFs, MemFs } from "../../vfs/mod.ts";
+import { type ConformanceTarget, testConformance } from "./conformance.ts";
+
+function denoTarget(): ConformanceTarget {
+  const root = Deno.makeTempDirSync();
+  return { fs: new DenoFs(), root, close: () => Deno.removeSync(root, { recursive: true }) };
+}
+
+testConformance("DenoFs", denoTarget);
+testConformance("MemFs", () => ({ fs: new MemFs(), root: "/" }));
+testConformance("MemFs below the root", () => {
+  const fs = new MemFs();
+  fs.mkdirAll("deep/er");
+  return { fs, root: "deep/er" };
+});
+testConformance(
+  "MemFs({ strict: false })",
+  () => ({ fs: new MemFs({ strict: false }), root: "/" }),
+);
+testConformance("MemFs({ capacityBytes })", () => ({
+  fs: new MemFs({ capacityBytes: 1 << 20 }),
+  root: "/",
+}));
+testConformance("MemFs, a crash clone", () => ({
+  fs: new MemFs().crashClone({ keep: "synced" }),
+  root: "/",
+}));

@@ -79,7 +79,7 @@ export class Memtable {
     const slab = this.#active;
     if (slab === undefined) return;
     const { image, slot } = slab;
-    const offset = this.#control.reserve(slot, SEAL_SPACE_BYTES, image.bytes.length);
+    const offset = this.#control.reserveRest(slot, image.bytes.length);
     const mark = this.#control.get(slot, SlotWord.synced);
     const sequence = slab.baseSequence + offset;
     const kind = RecordKind.seal;

@@ -111,27 +111,12 @@ export class SegmentReader implements Disposable {
     return decodeBlock(bytes, block.entries);
   }
 
-  /** All entries in key order, one block in memory at a time, from the first key that is not below `start`. */
-  *entries(start?: Uint8Array): Generator<SegmentEntry> {
-    const blocks = this.blocks;
-    for (let i = start === undefined ? 0 : this.#blockOf(start); i < blocks.length; i++) {
-      for (const entry of this.readBlock(blocks[i]!)) {
-        if (start === undefined || compareBytes(entry.key, start) >= 0) yield entry;
-      }
-    }
-  }
-
-  /** All entries in descending key order, from the last key below `end`. */
-  *entriesReversed(end?: Uint8Array): Generator<SegmentEntry> {
-    const blocks = this.blocks;
+  /** The blocks that may hold keys from `start` on and below `end`, in key order. */
+  blocksBetween(start: Uint8Array | undefined, end: Uint8Array | undefined): BlockHandle[] {
+    const { blocks } = this;
+    const first = start === undefined ? 0 : this.#blockOf(start);
     const last = end === undefined ? blocks.length - 1 : this.#blockOf(end);
-    for (let i = Math.min(last, blocks.length - 1); i >= 0; i--) {
-      const entries = this.readBlock(blocks[i]!);
-      for (let j = entries.length - 1; j >= 0; j--) {
-        const entry = entries[j]!;
-        if (end === undefined || compareBytes(entry.key, end) < 0) yield entry;
-      }
-    }
+    return blocks.slice(first, last + 1);
   }
 
   /** Closes the file. Idempotent. */

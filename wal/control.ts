@@ -163,6 +163,11 @@ export class Control {
     return -1;
   }
 
+  /** Takes all of slot `slot`'s space up to `limit`, so that nothing more fits. Returns where it began. */
+  reserveRest(slot: number, limit: number): number {
+    return Atomics.exchange(this.words, FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved, limit);
+  }
+
   /** Adds one to a doorbell and wakes who waits on it, if `parked` says that somebody does. */
   ring(doorbell: number, parked: number): void {
     Atomics.add(this.words, doorbell, 1);

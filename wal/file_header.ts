@@ -82,8 +82,10 @@ export function readFileHeader(bytes: Uint8Array, available: number, path: strin
     );
   }
   const capacityBytes = words[5]!;
-  if (words[3] !== FILE_HEADER_BYTES || capacityBytes < FILE_HEADER_BYTES ||
-    capacityBytes > MAX_SEGMENT_BYTES || capacityBytes % 8 !== 0) {
+  if (
+    words[3] !== FILE_HEADER_BYTES || capacityBytes < FILE_HEADER_BYTES ||
+    capacityBytes > MAX_SEGMENT_BYTES || capacityBytes % 8 !== 0
+  ) {
     return { ok: false, reason: "damaged" };
   }
   return {

@@ -132,7 +132,11 @@ function lastNonZero(image: SegmentImage, from: number): number {
  */
 function findSyncedBeyond(image: SegmentImage, bad: number, limit: number, salt: number): number {
   const last = limit - RECORD_HEADER_BYTES;
-  for (let offset = bad + RECORD_ALIGNMENT_BYTES; offset <= last; offset += RECORD_ALIGNMENT_BYTES) {
+  for (
+    let offset = bad + RECORD_ALIGNMENT_BYTES;
+    offset <= last;
+    offset += RECORD_ALIGNMENT_BYTES
+  ) {
     if (recordLength(image, offset) === 0) continue;
     const mark = recordSyncedMark(image, offset);
     if (mark <= bad || mark > offset) continue;

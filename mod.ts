@@ -1,0 +1,35 @@
+/**
+ * Flagstone: an embedded, crash-safe key/blob store for Deno, in TypeScript.
+ *
+ * ```ts
+ * import { open } from "@flagstone/flagstone";
+ *
+ * const dir = await Deno.makeTempDir();
+ * await using store = await open(dir);
+ * await store.put("user:1", "Ada"); // resolves once it is on the disk
+ * await store.batch([
+ *   { type: "put", key: "user:2", value: "Grace" },
+ *   { type: "delete", key: "user:1" },
+ * ]);
+ * for await (const { key, size } of store.list({ prefix: "user:" })) console.log(key, size);
+ * console.assert(await store.getText("user:2") === "Grace");
+ * ```
+ * @module
+ */
+export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from "./errors/mod.ts";
+export {
+  type BatchOperation,
+  type Durability,
+  type Key,
+  type ListEntry,
+  type ListOptions,
+  open,
+  type OpenOptions,
+  type RecoveryReport,
+  Store,
+  type StoreStats,
+  type Value,
+  type VerifyProblem,
+  type VerifyReport,
+  type WriteOptions,
+} from "./store/mod.ts";

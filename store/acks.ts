@@ -1,0 +1,78 @@
+/** First capacity of a queue: a power of two. */
+const FIRST_CAPACITY = 1024;
+
+/**
+ * Promises of writes that wait for a watermark, in log order: one queue for `written`, one for
+ * `synced`. A ring of arrays, so that a write costs its promise and nothing else.
+ */
+export class AckQueue {
+  #ends = new Float64Array(FIRST_CAPACITY);
+  #values: (number | boolean)[] = new Array(FIRST_CAPACITY).fill(0);
+  #resolves: ((value: never) => void)[] = [];
+  #rejects: ((reason: unknown) => void)[] = [];
+  #mask = FIRST_CAPACITY - 1;
+  #head = 0;
+  #tail = 0;
+  #resolve!: (value: never) => void;
+  #reject!: (reason: unknown) => void;
+  readonly #capture = (
+    resolve: (value: never) => void,
+    reject: (reason: unknown) => void,
+  ): void => {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  };
+
+  /** How many wait. */
+  get length(): number {
+    return this.#tail - this.#head;
+  }
+
+  /** A promise of `value`, to be kept once the watermark reaches `end`. Ends must come in ascending order. */
+  push<T extends number | boolean>(end: number, value: T): Promise<T> {
+    if (this.#tail - this.#head > this.#mask) this.#grow();
+    const promise = new Promise<T>(this.#capture);
+    const at = this.#tail++ & this.#mask;
+    this.#ends[at] = end;
+    this.#values[at] = value;
+    this.#resolves[at] = this.#resolve;
+    this.#rejects[at] = this.#reject;
+    return promise;
+  }
+
+  /** Keeps the promises up to `watermark`. */
+  settle(watermark: number): void {
+    while (this.#head < this.#tail) {
+      const at = this.#head & this.#mask;
+      if (this.#ends[at]! > watermark) return;
+      this.#head++;
+      this.#resolves[at]!(this.#values[at] as never);
+    }
+  }
+
+  /** Breaks all promises. */
+  rejectAll(reason: unknown): void {
+    while (this.#head < this.#tail) this.#rejects[this.#head++ & this.#mask]!(reason);
+  }
+
+  #grow(): void {
+    const capacity = (this.#mask + 1) * 2;
+    const ends = new Float64Array(capacity);
+    const values: (number | boolean)[] = new Array(capacity).fill(0);
+    const resolves: ((value: never) => void)[] = [];
+    const rejects: ((reason: unknown) => void)[] = [];
+    for (let i = this.#head; i < this.#tail; i++) {
+      const from = i & this.#mask;
+      const to = i & (capacity - 1);
+      ends[to] = this.#ends[from]!;
+      values[to] = this.#values[from]!;
+      resolves[to] = this.#resolves[from]!;
+      rejects[to] = this.#rejects[from]!;
+    }
+    this.#ends = ends;
+    this.#values = values;
+    this.#resolves = resolves;
+    this.#rejects = rejects;
+    this.#mask = capacity - 1;
+  }
+}

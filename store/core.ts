@@ -1,0 +1,301 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import { HashIndex } from "../index/mod.ts";
+import { KeyLocks, Memtable, type Slab, SlabPool } from "../memtable/mod.ts";
+import type { Lock } from "../vfs/mod.ts";
+import { Control, SlotState, SlotWord, Word } from "../wal/mod.ts";
+import { type Host, Role } from "../workers/mod.ts";
+import { AckQueue } from "./acks.ts";
+import type { KeyBuffer } from "./keys.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { PendingWrites } from "./pending_writes.ts";
+import type { SegmentSet } from "./segment_set.ts";
+import { SpaceQueue } from "./space_queue.ts";
+import type { Durability, RecoveryReport } from "./types.ts";
+
+/** A slab of which less than one part in so many is used is not sealed by `close`. */
+const LEAST_SEALED_PART = 4;
+
+/** Parts of a {@linkcode StoreCore}, made by `open`. */
+export interface CoreParts {
+  readonly directory: string;
+  readonly options: ResolvedOptions;
+  readonly lock: Lock;
+  readonly keys: KeyBuffer;
+  readonly index: HashIndex;
+  readonly segments: SegmentSet;
+  readonly control: Control;
+  readonly pool: SlabPool;
+  readonly memtable: Memtable;
+  readonly host: Host;
+  readonly recovery: RecoveryReport;
+}
+
+/**
+ * What the parts of a store share: its memory, its workers, and the main thread's answer to their
+ * news. Everything here belongs to the main thread but for the control block.
+ */
+export class StoreCore {
+  readonly directory: string;
+  readonly options: ResolvedOptions;
+  readonly keys: KeyBuffer;
+  readonly index: HashIndex;
+  readonly segments: SegmentSet;
+  readonly control: Control;
+  readonly pool: SlabPool;
+  readonly memtable: Memtable;
+  readonly locks: KeyLocks = new KeyLocks();
+  readonly pending: PendingWrites = new PendingWrites();
+  readonly space: SpaceQueue = new SpaceQueue();
+  readonly recovery: RecoveryReport;
+  /** Set by `close`: no call is accepted any more. */
+  closing = false;
+  /** Writes accepted. */
+  writes = 0;
+  readonly #lock: Lock;
+  readonly #host: Host;
+  readonly #written = new AckQueue();
+  readonly #synced = new AckQueue();
+  /** Slabs that are not durable in full, the oldest first. */
+  readonly #undurable: Slab[] = [];
+  #failure: FlagstoneError | undefined;
+  #watching = false;
+  #bellQueued = false;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #stallSeen = 0;
+  #flushedWaiters: (() => void)[] = [];
+
+  /** Takes over the parts. */
+  constructor(parts: CoreParts) {
+    this.directory = parts.directory;
+    this.options = parts.options;
+    this.keys = parts.keys;
+    this.index = parts.index;
+    this.segments = parts.segments;
+    this.control = parts.control;
+    this.pool = parts.pool;
+    this.memtable = parts.memtable;
+    this.recovery = parts.recovery;
+    this.#lock = parts.lock;
+    this.#host = parts.host;
+    const active = this.memtable.active;
+    if (active !== undefined) this.#undurable.push(active);
+  }
+
+  /** Worker threads running. */
+  get threads(): number {
+    return this.#host.threads;
+  }
+
+  /** Promises waiting for the log worker. */
+  get pendingAcks(): number {
+    return this.#written.length + this.#synced.length;
+  }
+
+  /** Throws unless the store is open. */
+  assertOpen(): void {
+    if (this.closing) throw closedError(this.directory);
+  }
+
+  /** Throws unless the store is open and takes writes. */
+  assertWritable(): void {
+    if (this.closing) throw closedError(this.directory);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Takes `bytes` of the active slab, rotating if it is full. Returns the offset in
+   * `memtable.active`, or -1 if no slab is free.
+   */
+  reserve(bytes: number): number {
+    const offset = this.memtable.reserve(bytes);
+    if (offset !== -1) return offset;
+    const rotated = this.memtable.rotate(bytes);
+    if (rotated) this.#undurable.push(this.memtable.active!);
+    this.#replenish();
+    this.ringLog();
+    return rotated ? this.memtable.reserve(bytes) : -1;
+  }
+
+  /** Asks for what `durability` means for the active slab up to `end`, and promises `value` for then. */
+  acknowledge<T extends number | boolean>(
+    slab: Slab,
+    end: number,
+    durability: Durability,
+    value: T,
+  ): Promise<T> {
+    this.ringLog();
+    if (durability === "memory") return Promise.resolve(value);
+    const position = slab.baseSequence + end;
+    const synced = durability === "synced";
+    this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
+    return (synced ? this.#synced : this.#written).push(position, value);
+  }
+
+  /** Resolves when everything accepted so far is durable. */
+  async flush(): Promise<void> {
+    await this.pending.settled();
+    if (this.#failure !== undefined) throw this.#failure;
+    const slab = this.#undurable.at(-1);
+    if (slab === undefined) return;
+    const end = this.#reservedEnd(slab);
+    if (end > this.control.get(slab.slot, SlotWord.synced)) {
+      await this.acknowledge(slab, end, "synced", true);
+    }
+  }
+
+  /** Resolves when every sealed slab is a segment. */
+  async flushed(): Promise<void> {
+    while (this.#failure === undefined && this.#unsealedSlabs() > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#flushedWaiters.push(resolve);
+      this.#watch();
+      await promise;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Seals the active slab if enough is in it to make a segment; less is replayed by the next `open`. */
+  sealIfLarge(): void {
+    const slab = this.memtable.active;
+    if (slab === undefined) return;
+    const used = this.control.get(slab.slot, SlotWord.reserved);
+    if (used * LEAST_SEALED_PART < slab.image.bytes.length) return;
+    this.memtable.seal();
+    this.ringLog();
+  }
+
+  /** Calls the log worker once this turn of the event loop is over: many writes, one call. */
+  ringLog(): void {
+    if (this.#bellQueued) return;
+    this.#bellQueued = true;
+    queueMicrotask(this.#ringBell);
+  }
+
+  /** Ends the workers, closes files, gives up the lock. What still waits is rejected. */
+  async release(): Promise<void> {
+    try {
+      await this.#host.stop(this.options.stallTimeoutMs);
+    } finally {
+      clearTimeout(this.#stallTimer);
+      this.#onProgress();
+      this.#fail(this.#failure ?? closedError(this.directory));
+      this.segments.close();
+      this.#lock.close();
+    }
+  }
+
+  /** The failure that ended writing, if one did. */
+  get failure(): FlagstoneError | undefined {
+    return this.#failure;
+  }
+
+  readonly #ringBell = (): void => {
+    this.#bellQueued = false;
+    this.#host.ring(Role.log);
+    this.#watch();
+  };
+
+  /** Listens for news while anything is outstanding. */
+  #watch(): void {
+    if (this.#watching || this.#failure !== undefined) return;
+    this.#watching = true;
+    this.#host.onceProgress(Atomics.load(this.control.words, Word.progress), this.#news);
+    this.#onProgress();
+    this.#armStallTimer();
+  }
+
+  readonly #news = (): void => {
+    this.#watching = false;
+    this.#onProgress();
+    if (this.#outstanding()) this.#watch();
+  };
+
+  #outstanding(): boolean {
+    return this.pendingAcks > 0 || this.space.length > 0 || this.#unsealedSlabs() > 0;
+  }
+
+  /** Brings the main thread's view up to date with the workers' words. */
+  #onProgress(): void {
+    const failure = this.#failure ?? this.control.failure();
+    this.#settle();
+    if (failure !== undefined) return this.#fail(failure);
+    for (const slab of this.pool.residents) {
+      if (this.control.get(slab.slot, SlotWord.state) === SlotState.flushed) {
+        this.segments.add(slab.segment);
+      }
+    }
+    this.#replenish();
+    this.space.offer(() => this.pool.count(SlotState.free) > 0);
+    if (this.#unsealedSlabs() === 0) this.#wakeFlushed();
+  }
+
+  /** Keeps the promises that the watermarks cover. */
+  #settle(): void {
+    const { control } = this;
+    for (;;) {
+      const slab = this.#undurable[0];
+      if (slab === undefined) return;
+      const state = control.get(slab.slot, SlotWord.state);
+      this.#written.settle(slab.baseSequence + control.get(slab.slot, SlotWord.written));
+      this.#synced.settle(slab.baseSequence + control.get(slab.slot, SlotWord.synced));
+      if (state === SlotState.active || state === SlotState.sealed) return;
+      this.#undurable.shift();
+    }
+  }
+
+  #replenish(): void {
+    if (this.pool.replenish()) this.#host.ring(Role.flush);
+  }
+
+  #fail(error: FlagstoneError): void {
+    this.#failure = error;
+    this.#written.rejectAll(error);
+    this.#synced.rejectAll(error);
+    this.space.fail(error);
+    this.#wakeFlushed();
+  }
+
+  #wakeFlushed(): void {
+    const waiters = this.#flushedWaiters;
+    this.#flushedWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #unsealedSlabs(): number {
+    return this.pool.count(SlotState.sealed) + this.pool.count(SlotState.logged);
+  }
+
+  #reservedEnd(slab: Slab): number {
+    const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
+    return this.control.get(slab.slot, sealed ? SlotWord.end : SlotWord.reserved);
+  }
+
+  /** While something waits, looks every `stallTimeoutMs` whether the workers have moved at all. */
+  #armStallTimer(): void {
+    if (this.#stallTimer !== undefined || !this.#outstanding()) return;
+    this.#stallSeen = Atomics.load(this.control.words, Word.progress);
+    this.#stallTimer = setTimeout(() => {
+      this.#stallTimer = undefined;
+      const moved = Atomics.load(this.control.words, Word.progress) !== this.#stallSeen;
+      if (moved || !this.#outstanding()) return this.#armStallTimer();
+      const seconds = this.options.stallTimeoutMs / 1000;
+      this.#fail(
+        new FlagstoneError(
+          "STALLED",
+          `Cannot write to the store in ${this.directory}: the disk has made no progress for ` +
+            `${seconds} s. What waits is in doubt; see to the disk, then reopen the store.`,
+          { path: this.directory },
+        ),
+      );
+    }, this.options.stallTimeoutMs);
+    Deno.unrefTimer(this.#stallTimer);
+  }
+}
+
+function closedError(directory: string): FlagstoneError {
+  return new FlagstoneError(
+    "CLOSED",
+    `Cannot use the store in ${directory}: it was closed. Open it again.`,
+    { path: directory },
+  );
+}

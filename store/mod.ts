@@ -1,0 +1,16 @@
+/**
+ * The store: options, writing, reading, listing, recovery, and how they hang together.
+ *
+ * ```ts
+ * import { open } from "./mod.ts";
+ * const dir = await Deno.makeTempDir();
+ * await using store = await open(dir);
+ * await store.put("greeting", "hello");
+ * console.assert(await store.getText("greeting") === "hello");
+ * ```
+ * @module
+ */
+export { type HostFactory, open, openWith } from "./open.ts";
+export type { OpenOptions } from "./options.ts";
+export { Store } from "./store.ts";
+export type * from "./types.ts";

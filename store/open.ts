@@ -1,0 +1,146 @@
+import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
+import { HashIndex } from "../index/mod.ts";
+import { Memtable, SlabPool } from "../memtable/mod.ts";
+import { type Fs, joinPath, type Lock } from "../vfs/mod.ts";
+import { Control } from "../wal/mod.ts";
+import { type Host, InlineHost, WorkerHost } from "../workers/mod.ts";
+import { StoreCore } from "./core.ts";
+import {
+  createDirectory,
+  createIdentity,
+  holdsStore,
+  type Identity,
+  LOCK_FILE,
+  readIdentity,
+} from "./identity.ts";
+import { KeyBuffer } from "./keys.ts";
+import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
+import { Recovery } from "./recovery.ts";
+import { SegmentSet } from "./segment_set.ts";
+import { Store } from "./store.ts";
+
+/** Makes the host of a store's loops; simulations bring their own. */
+export type HostFactory = (
+  control: Control,
+  pool: () => SlabPool,
+  directory: string,
+  options: ResolvedOptions,
+) => Host;
+
+/**
+ * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,
+ * replays its log, cuts off what a crash tore. One owner at a time.
+ *
+ * @throws {ArgumentError} for a wrong option, before anything is touched
+ * @throws {FlagstoneError} `LOCKED` if the store is open elsewhere, in this process or another;
+ * `NOT_A_STORE` if the directory holds something else; `NOT_FOUND` if it is missing and `create` is
+ * false; `CORRUPT` if something that was durable is damaged, with `path` and `offset`;
+ * `NEWER_FORMAT`; `PERMISSION`, `READ_ONLY`, `NO_SPACE`, `IO` as the file system has it
+ */
+export async function open(directory: string, options?: OpenOptions): Promise<Store> {
+  return await openWith(directory, options, defaultHost);
+}
+
+/** As {@linkcode open}, with a host of the caller's choice. */
+export async function openWith(
+  directory: string,
+  options: OpenOptions | undefined,
+  makeHost: HostFactory,
+): Promise<Store> {
+  if (typeof directory !== "string" || directory === "") {
+    throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
+  }
+  const resolved = resolveOptions(options);
+  // The work below is synchronous; this makes every failure a rejection all the same.
+  await Promise.resolve();
+  const { fs } = resolved;
+  const isStore = holdsStore(fs, directory);
+  if (!isStore && !resolved.create) {
+    throw new FlagstoneError(
+      "NOT_FOUND",
+      `Cannot open ${directory}: there is no store, and the option "create" is false.`,
+      { path: directory, operation: "open" },
+    );
+  }
+  if (!isStore) createDirectory(fs, directory);
+  const lock = lockStore(fs, directory);
+  try {
+    const identity = holdsStore(fs, directory)
+      ? readIdentity(fs, directory)
+      : createIdentity(fs, directory);
+    return new Store(recoverCore(directory, resolved, identity, lock, makeHost));
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function lockStore(fs: Fs, directory: string): Lock {
+  try {
+    return fs.lock(joinPath(directory, LOCK_FILE));
+  } catch (error) {
+    if (!(error instanceof FlagstoneError) || error.code !== "LOCKED") throw error;
+    throw new FlagstoneError(
+      "LOCKED",
+      `Cannot open ${directory}: the store is open already, here or in another process. A store ` +
+        `has one owner; close it there first.`,
+      { path: directory, operation: "open", cause: error },
+    );
+  }
+}
+
+function recoverCore(
+  directory: string,
+  options: ResolvedOptions,
+  identity: Identity,
+  lock: Lock,
+  makeHost: HostFactory,
+): StoreCore {
+  const { fs } = options;
+  const keys = new KeyBuffer(identity.hashSecret);
+  const index = new HashIndex();
+  const segments = new SegmentSet(fs, directory);
+  const found = new Recovery(fs, directory, identity, keys, index, segments).run();
+
+  const control = new Control(options.slabs);
+  const host = makeHost(control, () => pool, directory, options);
+  const pool = new SlabPool(control, {
+    slabBytes: options.slabBytes,
+    storeId: identity.storeId,
+    onBuffer: (slot, generation, buffer) => host.sendBuffer(slot, generation, buffer),
+  });
+  const log = found.active;
+  const active = log === undefined
+    ? undefined
+    : pool.adopt(log.image, log.segment, log.baseSequence, log.salt, log.end);
+  const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
+  return new StoreCore({
+    directory,
+    options,
+    lock,
+    keys,
+    index,
+    segments,
+    control,
+    pool,
+    memtable,
+    host,
+    recovery: found.report,
+  });
+}
+
+function defaultHost(
+  control: Control,
+  pool: () => SlabPool,
+  directory: string,
+  options: ResolvedOptions,
+): Host {
+  const spec = options.fs.spec;
+  if (spec === undefined) return new InlineHost(control, options.fs, directory);
+  return new WorkerHost(control, {
+    directory,
+    fs: spec,
+    idleMs: options.idleWorkerMs,
+    describe: (send) => pool().describe(send),
+  });
+}

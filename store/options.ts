@@ -1,0 +1,140 @@
+import { ArgumentError } from "../errors/mod.ts";
+import { DenoFs, type Fs } from "../vfs/mod.ts";
+import type { Durability, WriteOptions } from "./types.ts";
+
+/** Options of {@linkcode open}. All are checked before anything is touched. */
+export interface OpenOptions {
+  // What the store does.
+
+  /** When a write's promise resolves, unless the write says otherwise. Default `synced`: one fdatasync for all writes that wait. */
+  readonly durability?: Durability;
+  /** Create the store if the directory is missing or empty. Default true. */
+  readonly create?: boolean;
+  /** The file system. Default: the operating system's. One that only this thread can reach makes the store work without Workers. */
+  readonly fs?: Fs;
+
+  // What it costs.
+
+  /** Length of a slab, and so of a log and of most segments, in bytes: 64 KiB to 1 GiB, rounded up to 4 KiB. Default 32 MiB. Larger: fewer files; more memory, and more to replay after a crash. */
+  readonly slabBytes?: number;
+  /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × slabBytes` under load; with more, bursts wait less for the disk. */
+  readonly slabs?: number;
+  /** Milliseconds without work after which the worker threads end, 50 to 2000. Default 1000. Then all is synced, and a program that forgot `close` can exit; the next write takes some 15 ms longer. */
+  readonly idleWorkerMs?: number;
+  /** Milliseconds without any progress of the disk after which waiting writes are rejected with `STALLED`, and after which `close` stops waiting; 1000 to 600000. Default 60000. */
+  readonly stallTimeoutMs?: number;
+}
+
+/** {@linkcode OpenOptions} with every default filled in. */
+export type ResolvedOptions = Required<OpenOptions>;
+
+const DURABILITIES: readonly Durability[] = ["synced", "written", "memory"];
+
+/** Smallest slab, in bytes. */
+export const MIN_SLAB_BYTES = 64 * 1024;
+/** Largest slab, in bytes. */
+export const MAX_SLAB_BYTES = 1024 * 1024 * 1024;
+const SLAB_STEP_BYTES = 4096;
+
+/** Checks options and fills in defaults. Throws {@linkcode ArgumentError}. */
+export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
+  const known = [
+    "durability",
+    "create",
+    "fs",
+    "slabBytes",
+    "slabs",
+    "idleWorkerMs",
+    "stallTimeoutMs",
+  ];
+  refuseUnknown(options, known, "options");
+  const slabBytes = integer(options.slabBytes, "options.slabBytes", {
+    least: MIN_SLAB_BYTES,
+    most: MAX_SLAB_BYTES,
+    fallback: 32 * 1024 * 1024,
+  });
+  const create = options.create ?? true;
+  if (typeof create !== "boolean") {
+    throw new ArgumentError("options.create", `options.create must be a boolean: ${show(create)}`);
+  }
+  const fs = options.fs ?? new DenoFs();
+  if (typeof fs !== "object" || typeof fs.openReadWrite !== "function") {
+    throw new ArgumentError("options.fs", `options.fs must be a file system: ${show(fs)}`);
+  }
+  return {
+    durability: resolveDurability(options.durability, "options.durability") ?? "synced",
+    create,
+    fs,
+    slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
+    slabs: integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 }),
+    idleWorkerMs: integer(options.idleWorkerMs, "options.idleWorkerMs", {
+      least: 50,
+      most: 2000,
+      fallback: 1000,
+    }),
+    stallTimeoutMs: integer(options.stallTimeoutMs, "options.stallTimeoutMs", {
+      least: 1000,
+      most: 600_000,
+      fallback: 60_000,
+    }),
+  };
+}
+
+/** The durability that a write's options ask for, or `fallback`. */
+export function writeDurability(options: WriteOptions, fallback: Durability): Durability {
+  refuseUnknown(options, ["durability"], "options");
+  return resolveDurability(options.durability, "options.durability") ?? fallback;
+}
+
+/** Throws unless `options` is an object with none but `known` properties. */
+export function refuseUnknown(
+  options: unknown,
+  known: readonly string[],
+  argument: string,
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ArgumentError(argument, `${argument} must be an object: ${show(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    throw new ArgumentError(
+      `${argument}.${name}`,
+      `Unknown option "${name}"; there are: ${known.join(", ")}`,
+    );
+  }
+}
+
+/** Shows an argument in a message, short. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "object" && value !== null) {
+    return `an object of type ${value.constructor?.name ?? "null prototype"}`;
+  }
+  return String(value);
+}
+
+function resolveDurability(value: unknown, argument: string): Durability | undefined {
+  if (value === undefined) return undefined;
+  const durability = DURABILITIES.find((known) => known === value);
+  if (durability !== undefined) return durability;
+  throw new ArgumentError(
+    argument,
+    `${argument} must be one of ${DURABILITIES.join(", ")}: ${show(value)}`,
+  );
+}
+
+function integer(
+  value: unknown,
+  argument: string,
+  range: { least: number; most: number; fallback: number },
+): number {
+  if (value === undefined) return range.fallback;
+  if (
+    typeof value === "number" && Number.isInteger(value) && value >= range.least &&
+    value <= range.most
+  ) return value;
+  throw new ArgumentError(
+    argument,
+    `${argument} must be a whole number from ${range.least} to ${range.most}: ${show(value)}`,
+  );
+}

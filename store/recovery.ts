@@ -1,0 +1,287 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import type { HashIndex } from "../index/mod.ts";
+import { sealSegment, SegmentReader } from "../segment/mod.ts";
+import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
+import {
+  FILE_HEADER_BYTES,
+  type FileHeader,
+  logName,
+  type LogScan,
+  parseFileName,
+  readFileHeader,
+  RECORD_HEADER_BYTES,
+  recordFlags,
+  recordKeyBytes,
+  RecordKind,
+  recordKind,
+  recordSequence,
+  scanLog,
+  SegmentImage,
+  segmentName,
+} from "../wal/mod.ts";
+import type { Identity } from "./identity.ts";
+import type { KeyBuffer } from "./keys.ts";
+import type { SegmentSet } from "./segment_set.ts";
+import type { RecoveryReport } from "./types.ts";
+
+/** The log that goes on taking records. */
+export interface RecoveredLog {
+  readonly image: SegmentImage;
+  readonly segment: number;
+  readonly salt: number;
+  /** Its records end here; the rest of the image, and of the file, is zeros. */
+  readonly end: number;
+  /** Added to an offset, gives a sequence number that was never given out. */
+  readonly baseSequence: number;
+}
+
+/** What the files of a store add up to. */
+export interface Recovered {
+  readonly active: RecoveredLog | undefined;
+  readonly nextSegment: number;
+  readonly nextSequence: number;
+  readonly report: RecoveryReport;
+}
+
+/**
+ * Brings a directory back to what was acknowledged. Segments are read by their footers, oldest
+ * first; then the logs, of which only the newest may end torn: the log worker makes a segment
+ * durable to its end before it creates the next one's file. Older logs are sealed; the newest, its
+ * tail cut and made durable, goes on.
+ */
+export class Recovery {
+  readonly #fs: Fs;
+  readonly #directory: string;
+  readonly #identity: Identity;
+  readonly #keys: KeyBuffer;
+  readonly #index: HashIndex;
+  readonly #segments: SegmentSet;
+  #lastSequence = 0;
+  #records = 0;
+  #logs = 0;
+  #tornBytes = 0;
+  #cut: { path: string; offset: number } | undefined;
+
+  /** Will fill `index` and `segments` from the files in `directory`. */
+  constructor(
+    fs: Fs,
+    directory: string,
+    identity: Identity,
+    keys: KeyBuffer,
+    index: HashIndex,
+    segments: SegmentSet,
+  ) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.#identity = identity;
+    this.#keys = keys;
+    this.#index = index;
+    this.#segments = segments;
+  }
+
+  /** Does it. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has changed no byte of what it could not read. */
+  run(): Recovered {
+    const startedMs = performance.now();
+    const names = this.#fs.list(this.#directory).map(parseFileName);
+    const files = names.filter((file) => file !== undefined);
+    const numbers = (kind: "log" | "seg") =>
+      files.filter((file) => file.kind === kind).map((file) => file.segment).sort((a, b) => a - b);
+    const sealed = numbers("seg");
+    const logs = numbers("log");
+    const newest = Math.max(0, ...sealed, ...logs);
+
+    for (const segment of sealed) this.#loadSegment(segment);
+    let active: RecoveredLog | undefined;
+    for (const segment of logs) {
+      if (sealed.includes(segment)) this.#removeLog(segment);
+      else active = this.#loadLog(segment, segment < newest) ?? active;
+    }
+    this.#index.dropTombstones();
+    const activeEnd = active === undefined ? 0 : active.baseSequence + active.image.bytes.length;
+    return {
+      active,
+      nextSegment: newest + 1,
+      nextSequence: nextAligned(Math.max(activeEnd, this.#lastSequence + 1)),
+      report: {
+        durationMs: performance.now() - startedMs,
+        segments: sealed.length,
+        logs: this.#logs,
+        records: this.#records,
+        tornBytes: this.#tornBytes,
+        cut: this.#cut,
+      },
+    };
+  }
+
+  #loadSegment(segment: number): void {
+    const path = joinPath(this.#directory, segmentName(segment));
+    const reader = SegmentReader.open(this.#fs, path);
+    try {
+      this.#checkOwner(reader.header, segment, path);
+      for (const block of reader.blocks) {
+        for (const entry of reader.readBlock(block)) {
+          this.#keys.load(entry.key, entry.flags);
+          this.#apply(entry.kind, entry.sequence, segment, entry.offset, entry.length);
+        }
+      }
+      this.#lastSequence = Math.max(this.#lastSequence, reader.summary.lastSequence);
+    } finally {
+      reader.close();
+    }
+    this.#segments.add(segment);
+  }
+
+  /** Replays a log. Returns it if it goes on taking records; a sealed one becomes a segment. */
+  #loadLog(segment: number, hasSuccessor: boolean): RecoveredLog | undefined {
+    const path = joinPath(this.#directory, logName(segment));
+    const file = this.#fs.openReadWrite(path);
+    try {
+      const fileBytes = file.stat().size;
+      const header = this.#readHeader(file, fileBytes, path, segment, hasSuccessor);
+      if (header === undefined) {
+        file.close();
+        this.#removeLog(segment);
+        return undefined;
+      }
+      const image = new SegmentImage(new SharedArrayBuffer(header.capacityBytes));
+      file.readAt(image.bytes.subarray(0, Math.min(fileBytes, header.capacityBytes)), 0);
+      const scan = scanLog(image, header, path, (offset, length) => {
+        const keyStart = offset + RECORD_HEADER_BYTES;
+        const key = image.bytes.subarray(keyStart, keyStart + recordKeyBytes(image, offset));
+        this.#keys.load(key, recordFlags(image, offset));
+        const sequence = recordSequence(image, offset);
+        this.#apply(recordKind(image, offset), sequence, segment, offset, length);
+      });
+      if (hasSuccessor && !scan.sealed) throw endMissing(path, scan.end);
+      this.#logs++;
+      this.#records += scan.records;
+      this.#lastSequence = Math.max(this.#lastSequence, scan.lastSequence);
+      if (scan.sealed) {
+        file.syncData();
+        file.close();
+        sealSegment(this.#fs, this.#directory, segment, image, scan.end, header.salt);
+        this.#segments.add(segment);
+        return undefined;
+      }
+      this.#cutTail(file, fileBytes, image, scan, header);
+      return {
+        image,
+        segment,
+        salt: header.salt,
+        end: scan.end,
+        baseSequence: continuedBase(scan, header),
+      };
+    } finally {
+      file.close();
+    }
+  }
+
+  /**
+   * The log's header; `undefined` if the file was created but never begun, which a crash between
+   * creation and first sync leaves behind: nothing in it can have been acknowledged.
+   */
+  #readHeader(
+    file: File,
+    fileBytes: number,
+    path: string,
+    segment: number,
+    hasSuccessor: boolean,
+  ): FileHeader | undefined {
+    const head = new Uint8Array(FILE_HEADER_BYTES);
+    const verdict = readFileHeader(head, file.readAt(head, 0), path);
+    if (verdict.ok) {
+      this.#checkOwner(verdict.header, segment, path);
+      return verdict.header;
+    }
+    if (!hasSuccessor && !hasDataBeyondHeader(file, fileBytes)) return undefined;
+    throw new FlagstoneError(
+      "CORRUPT",
+      `Cannot read ${path}: its header does not match its checksum, and records follow it. The ` +
+        `file was damaged after it was written; restore it from a copy.`,
+      { path, offset: 0 },
+    );
+  }
+
+  /**
+   * Leaves nothing behind the log's end but zeros, and makes that durable before a new record can
+   * follow: bytes of a torn write must not come back once the log has grown over the cut.
+   */
+  #cutTail(
+    file: File,
+    fileBytes: number,
+    image: SegmentImage,
+    scan: LogScan,
+    header: FileHeader,
+  ): void {
+    const excess = Math.max(0, fileBytes - header.capacityBytes);
+    if (scan.tornBytes > 0 || fileBytes !== header.capacityBytes) {
+      file.truncate(scan.end);
+      file.sync();
+      file.truncate(header.capacityBytes);
+      image.bytes.fill(0, scan.end);
+    }
+    if (scan.tornBytes + excess > 0) {
+      this.#tornBytes += scan.tornBytes + excess;
+      this.#cut = { path: file.path, offset: scan.end };
+    }
+    // What was read may be in the page cache only: it is acknowledged from now on.
+    file.sync();
+  }
+
+  #apply(kind: number, sequence: number, segment: number, offset: number, length: number): void {
+    const { hash, flags } = this.#keys;
+    if (kind === RecordKind.put) this.#index.put(hash, sequence, segment, offset, length, flags);
+    else this.#index.putTombstone(hash, sequence);
+  }
+
+  #checkOwner(header: FileHeader, segment: number, path: string): void {
+    const ours = header.storeId.every((byte, i) => byte === this.#identity.storeId[i]);
+    if (ours && header.segment === segment) return;
+    throw new FlagstoneError(
+      "CORRUPT",
+      `Cannot read ${path}: it is segment ${header.segment} of ${ours ? "this" : "another"} ` +
+        `store. Was it renamed or copied here? Take it away and restore the right file.`,
+      { path, offset: 0 },
+    );
+  }
+
+  #removeLog(segment: number): void {
+    this.#fs.remove(joinPath(this.#directory, logName(segment)));
+    syncDirectory(this.#fs, this.#directory);
+  }
+}
+
+/** As many slabs as a store can have: so many may have been filled beyond what reached the disk. */
+const LOST_SLABS = 64;
+
+/**
+ * Base for the sequence numbers of a log that goes on. If it was not left in peace, numbers beyond
+ * its end may have been given to writes that are lost, and these are never given again.
+ */
+function continuedBase(scan: LogScan, header: FileHeader): number {
+  const past = scan.lastSequence + RECORD_HEADER_BYTES - scan.end;
+  const base = nextAligned(Math.max(header.baseSequence, past));
+  return scan.clean ? base : base + LOST_SLABS * header.capacityBytes;
+}
+
+function nextAligned(sequence: number): number {
+  return Math.ceil(sequence / 8) * 8;
+}
+
+function hasDataBeyondHeader(file: File, fileBytes: number): boolean {
+  const piece = new Uint8Array(64 * 1024);
+  for (let offset = FILE_HEADER_BYTES; offset < fileBytes; offset += piece.length) {
+    const got = file.readAt(piece, offset);
+    if (piece.subarray(0, got).some((byte) => byte !== 0)) return true;
+  }
+  return false;
+}
+
+function endMissing(path: string, offset: number): FlagstoneError {
+  return new FlagstoneError(
+    "CORRUPT",
+    `Cannot read ${path}: its records end at offset ${offset} without a seal, though a later ` +
+      `segment says that it was complete. The file was damaged; restore it from a copy.`,
+    { path, offset },
+  );
+}

@@ -1,0 +1,219 @@
+import { SlotState, Word } from "../wal/mod.ts";
+import type { StoreCore } from "./core.ts";
+import { listKeys } from "./listing.ts";
+import { ReadPath } from "./read_path.ts";
+import type {
+  BatchOperation,
+  Key,
+  ListEntry,
+  ListOptions,
+  StoreStats,
+  Value,
+  VerifyReport,
+  WriteOptions,
+} from "./types.ts";
+import { Verification } from "./verify.ts";
+import { WritePath } from "./write_path.ts";
+
+const decoder = new TextDecoder();
+
+/**
+ * An open store: made by `open`, ended by `close` or `await using`. It belongs to the thread that
+ * opened it; any number of its calls may be under way at once.
+ *
+ * Every call may reject with `CLOSED` once the store is closed, and with an `ArgumentError` before
+ * anything changes if an argument is wrong. A write rejects with the store's failure
+ * (`WRITE_FAILED`, `NO_SPACE`, `WORKER_DIED`, `STALLED`) after a write or sync of the log failed:
+ * whether it survives is then unknown until the store is reopened. Reads go on.
+ */
+export class Store implements AsyncDisposable {
+  readonly #core: StoreCore;
+  readonly #writes: WritePath;
+  readonly #reads: ReadPath;
+  readonly #directory: string;
+  #closed: Promise<void> | undefined;
+
+  /** Not for users: `open` makes stores. */
+  constructor(core: StoreCore) {
+    this.#core = core;
+    this.#writes = new WritePath(core);
+    this.#reads = new ReadPath(core);
+    this.#directory = core.directory;
+  }
+
+  /** The directory that holds the store. */
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /**
+   * Stores `value` under `key`, over what was there. Resolves to the version, a number that grows
+   * with every write, as soon as `durability` is reached. The value may be reused once the call
+   * has returned. `TOO_LARGE` for a value over 1 GiB.
+   */
+  put(key: Key, value: Value, options?: WriteOptions): Promise<number> {
+    try {
+      return this.#writes.put(key, value, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Removes `key`. Resolves to whether it had a value, once that is as durable as asked. */
+  delete(key: Key, options?: WriteOptions): Promise<boolean> {
+    try {
+      return this.#writes.delete(key, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Does all of `operations`, in their order, or none: also after a crash. Resolves to the version
+   * of the last. An empty batch does nothing and resolves to 0.
+   */
+  batch(operations: readonly BatchOperation[], options?: WriteOptions): Promise<number> {
+    try {
+      return this.#writes.batch(operations, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Reads `key`, calls `change` with the value, and stores what it returns (`undefined`: deletes),
+   * while no other write to the key is let in. Resolves to the new version; `undefined` if there
+   * was nothing to delete. Reads meanwhile see the old value. A write to the same key inside
+   * `change` would wait for ever: do not await one there.
+   */
+  async update(
+    key: Key,
+    change: (old: Uint8Array | undefined) => Value | undefined | Promise<Value | undefined>,
+    options?: WriteOptions,
+  ): Promise<number | undefined> {
+    return await this.#writes.update(key, change, (at) => this.#reads.getCommitted(at), options);
+  }
+
+  /**
+   * The value of `key`, or `undefined`. A fresh array each time; small ones are cut from a 64 KiB
+   * chunk, which lives as long as one of them. Up to 64 KiB are read at once, more without
+   * blocking. `CORRUPT` if the value no longer matches its checksum.
+   */
+  get(key: Key): Promise<Uint8Array | undefined> {
+    try {
+      return this.#reads.get(key);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** As `get`, without a promise; may block for a disk read. Throws what `get` rejects with. */
+  getSync(key: Key): Uint8Array | undefined {
+    return this.#reads.getSync(key);
+  }
+
+  /** The value of `key` as text (UTF-8), or `undefined`. */
+  async getText(key: Key): Promise<string | undefined> {
+    const value = await this.get(key);
+    return value === undefined ? undefined : decoder.decode(value);
+  }
+
+  /** The value of `key` parsed as JSON, or `undefined`. Throws a SyntaxError if it is none. */
+  async getJson(key: Key): Promise<unknown> {
+    const text = await this.getText(key);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** The values of `keys`, in their order. */
+  getMany(keys: readonly Key[]): Promise<(Uint8Array | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get(key)));
+  }
+
+  /** Whether `key` has a value; reads no file. */
+  has(key: Key): Promise<boolean> {
+    try {
+      return Promise.resolve(this.#reads.has(key));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Lists keys in the order of their bytes. Not a snapshot: a key that is there all the while is
+   * listed once, one that comes or goes meanwhile may or may not be.
+   */
+  list(options: ListOptions = {}): AsyncIterableIterator<ListEntry> {
+    return listKeys(this.#core, options);
+  }
+
+  /** Resolves when everything accepted before is synced, whatever its durability. */
+  async flush(): Promise<void> {
+    this.#core.assertOpen();
+    await this.#core.flush();
+  }
+
+  /** Figures about the store, as of now. */
+  stats(): StoreStats {
+    const core = this.#core;
+    core.assertOpen();
+    const { pool, control, segments } = core;
+    return {
+      keys: core.index.size,
+      segments: segments.size,
+      segmentBytes: segments.totalBytes,
+      slabMemoryBytes: pool.memoryBytes,
+      indexMemoryBytes: core.index.memoryBytes,
+      slabs: {
+        free: pool.count(SlotState.free),
+        active: pool.count(SlotState.active),
+        sealed: pool.count(SlotState.sealed),
+        logged: pool.count(SlotState.logged),
+        flushed: pool.count(SlotState.flushed),
+      },
+      writes: core.writes,
+      waitingWrites: core.pending.calls,
+      stalls: core.space.stalls,
+      contendedLocks: core.locks.contended,
+      pendingAcks: core.pendingAcks,
+      logWrites: Atomics.load(control.words, Word.logWrites),
+      logSyncs: Atomics.load(control.words, Word.logSyncs),
+      rotations: core.memtable.rotations,
+      threads: core.threads,
+      recovery: core.recovery,
+    };
+  }
+
+  /** Reads every file and checks every checksum. Changes nothing; takes as long as the disk needs. */
+  async verify(): Promise<VerifyReport> {
+    this.#core.assertOpen();
+    await this.#core.flush();
+    return await new Verification(this.#core).run();
+  }
+
+  /**
+   * Waits for the writes under way, syncs everything, ends the workers, and gives up the lock.
+   * Idempotent. Rejects if something accepted could not be made durable; the store is closed then too.
+   */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    core.closing = true;
+    try {
+      if (core.failure === undefined) {
+        await core.flush();
+        core.sealIfLarge();
+        await core.flushed();
+      }
+    } finally {
+      await core.release();
+    }
+  }
+}

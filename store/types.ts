@@ -1,0 +1,133 @@
+/** A key: a string, or bytes. Both are the same key if their UTF-8 bytes are the same. 1 to 65,535 bytes. */
+export type Key = string | Uint8Array;
+
+/** A value: bytes, or a string that is stored as UTF-8. Up to 1 GiB. */
+export type Value = Uint8Array | ArrayBuffer | string;
+
+/**
+ * When a write's promise resolves.
+ * - `synced`: after fdatasync covers it. Survives a power loss.
+ * - `written`: after write(2). Survives the process being killed; a power loss may take what was
+ *   written since the last sync.
+ * - `memory`: once readers see it. The log worker follows at once, but a killed process may lose it.
+ *
+ * Whatever is chosen, a crash keeps a prefix of the writes: never a later one without the earlier.
+ */
+export type Durability = "synced" | "written" | "memory";
+
+/** Options of one write. */
+export interface WriteOptions {
+  /** When the promise resolves; the store's `durability` unless given. */
+  readonly durability?: Durability;
+}
+
+/** One write of a batch. */
+export type BatchOperation =
+  | { readonly type: "put"; readonly key: Key; readonly value: Value }
+  | { readonly type: "delete"; readonly key: Key };
+
+/** Which keys {@linkcode Store.list} lists. */
+export interface ListOptions {
+  /** Only keys that begin with this. */
+  readonly prefix?: Key;
+  /** Only keys from here on, this one included. */
+  readonly start?: Key;
+  /** Only keys before this, this one excluded. */
+  readonly end?: Key;
+  /** Descending order. Default false. */
+  readonly reverse?: boolean;
+  /** At most so many. Default: all. */
+  readonly limit?: number;
+  /** Ends the listing with `ABORTED` when it fires. */
+  readonly signal?: AbortSignal;
+}
+
+/** One key of a listing. */
+export interface ListEntry {
+  /** The key: a string if it was put as a string, else bytes. */
+  readonly key: Key;
+  /** Version of the value, as `put` returned it. */
+  readonly version: number;
+  /** Length of the value in bytes. */
+  readonly size: number;
+}
+
+/** What recovery found when the store was opened. */
+export interface RecoveryReport {
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number;
+  /** Sealed segments whose footers were read. */
+  readonly segments: number;
+  /** Logs that were replayed. */
+  readonly logs: number;
+  /** Records replayed from logs. */
+  readonly records: number;
+  /** Bytes of torn writes that were cut off. None of them belonged to an acknowledged `synced` write. */
+  readonly tornBytes: number;
+  /** The log that was cut, and where. */
+  readonly cut: { readonly path: string; readonly offset: number } | undefined;
+}
+
+/** Figures about an open store. */
+export interface StoreStats {
+  /** Keys that have a value. */
+  readonly keys: number;
+  /** Sealed segments on disk. */
+  readonly segments: number;
+  /** Bytes of sealed segments on disk, footers included. */
+  readonly segmentBytes: number;
+  /** Memory of slabs, in bytes. */
+  readonly slabMemoryBytes: number;
+  /** Memory of the index, in bytes. */
+  readonly indexMemoryBytes: number;
+  /** Slabs free, taking writes, waiting for the log worker, waiting for the flush worker, and serving reads. */
+  readonly slabs: {
+    readonly free: number;
+    readonly active: number;
+    readonly sealed: number;
+    readonly logged: number;
+    readonly flushed: number;
+  };
+  /** Writes accepted since the store was opened: puts, deletes, and operations of batches. */
+  readonly writes: number;
+  /** Writes that wait for memory or for a key's lock now. */
+  readonly waitingWrites: number;
+  /** How often a write had to wait for memory. */
+  readonly stalls: number;
+  /** How often a key's lock was waited for. */
+  readonly contendedLocks: number;
+  /** Writes that wait for the log worker now. */
+  readonly pendingAcks: number;
+  /** Write calls of the log worker. */
+  readonly logWrites: number;
+  /** Sync calls of the log worker; `writes / logSyncs` is the size of a group commit. */
+  readonly logSyncs: number;
+  /** Slabs sealed. */
+  readonly rotations: number;
+  /** Worker threads running now. */
+  readonly threads: number;
+  /** What opening found. */
+  readonly recovery: RecoveryReport;
+}
+
+/** What {@linkcode Store.verify} found. */
+export interface VerifyReport {
+  /** Files read. */
+  readonly files: number;
+  /** Bytes read. */
+  readonly bytes: number;
+  /** Records whose checksum was computed. */
+  readonly records: number;
+  /** What does not hold, in words, with the place. Empty: all is well. */
+  readonly problems: readonly VerifyProblem[];
+}
+
+/** One thing that does not hold. */
+export interface VerifyProblem {
+  /** The file. */
+  readonly path: string;
+  /** Byte offset in it. */
+  readonly offset: number;
+  /** What was found. */
+  readonly message: string;
+}

@@ -1,0 +1,142 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import { compareBytes, keyedRecords, newestInKeyOrder, SegmentReader } from "../segment/mod.ts";
+import { type File, joinPath } from "../vfs/mod.ts";
+import {
+  alignRecord,
+  FILE_HEADER_BYTES,
+  logName,
+  RECORD_HEADER_BYTES,
+  recordKeyBytes,
+  recordLength,
+  recordSequence,
+  SegmentImage,
+  segmentName,
+  SlotState,
+  SlotWord,
+  verifyRecord,
+} from "../wal/mod.ts";
+import type { StoreCore } from "./core.ts";
+import type { VerifyProblem, VerifyReport } from "./types.ts";
+
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads every file of the store and checks every checksum: each record's, each footer's, and each
+ * footer against the records that it speaks of. Changes nothing; reads one file into memory at a time.
+ */
+export class Verification {
+  readonly #core: StoreCore;
+  readonly #problems: VerifyProblem[] = [];
+  #files = 0;
+  #bytes = 0;
+  #records = 0;
+
+  /** Will check the files of `core`. */
+  constructor(core: StoreCore) {
+    this.#core = core;
+  }
+
+  /** Does it. */
+  async run(): Promise<VerifyReport> {
+    for (const segment of this.#core.segments.segments) {
+      this.#core.assertOpen();
+      const path = joinPath(this.#core.directory, segmentName(segment));
+      await this.#guard(path, () => this.#checkSegment(path));
+    }
+    for (const slab of this.#core.pool.residents) {
+      const state = this.#core.control.get(slab.slot, SlotWord.state);
+      if (state !== SlotState.active && state !== SlotState.sealed) continue;
+      const path = joinPath(this.#core.directory, logName(slab.segment));
+      const durable = this.#core.control.get(slab.slot, SlotWord.synced);
+      if (durable === 0) continue;
+      await this.#guard(path, () => this.#checkLog(path, durable, slab.salt));
+    }
+    return {
+      files: this.#files,
+      bytes: this.#bytes,
+      records: this.#records,
+      problems: this.#problems,
+    };
+  }
+
+  /** A file that cannot be read at all is a problem like any other. */
+  async #guard(path: string, check: () => Promise<void>): Promise<void> {
+    try {
+      this.#files++;
+      await check();
+    } catch (error) {
+      if (!(error instanceof FlagstoneError) || error.code === "CLOSED") throw error;
+      this.#problem(error.path ?? path, error.offset ?? 0, error.message);
+    }
+  }
+
+  async #checkSegment(path: string): Promise<void> {
+    using reader = SegmentReader.open(this.#core.options.fs, path);
+    const { recordsEnd } = reader.summary;
+    const image = await this.#load(recordsEnd, (into, at) => reader.readAtAsync(into, at));
+    const end = this.#checkRecords(image, path, recordsEnd, reader.header.salt);
+    this.#bytes += reader.fileBytes - recordsEnd;
+    if (end !== recordsEnd) return;
+    const expected = newestInKeyOrder(image, keyedRecords(image, recordsEnd));
+    let at = 0;
+    for (const block of reader.blocks) {
+      for (const entry of reader.readBlock(block)) {
+        const offset = expected[at++];
+        const agrees = offset === entry.offset &&
+          recordLength(image, offset) === entry.length &&
+          recordSequence(image, offset) === entry.sequence &&
+          compareBytes(entry.key, keyAt(image, offset)) === 0;
+        if (!agrees) this.#problem(path, block.offset, `entry ${at - 1} is not that of its record`);
+      }
+    }
+    if (at !== expected.length) {
+      this.#problem(path, recordsEnd, `the footer has ${at} entries for ${expected.length} keys`);
+    }
+  }
+
+  async #checkLog(path: string, durable: number, salt: number): Promise<void> {
+    using file: File = this.#core.options.fs.open(path);
+    const image = await this.#load(durable, async (into, at) => {
+      const got = await file.readAtAsync(into, at);
+      if (got < into.length) this.#problem(path, at + got, "the file ends before its durable part");
+    });
+    this.#checkRecords(image, path, durable, salt);
+  }
+
+  async #load(
+    bytes: number,
+    read: (into: Uint8Array, at: number) => Promise<void>,
+  ): Promise<SegmentImage> {
+    const image = new SegmentImage(new ArrayBuffer(alignRecord(bytes)));
+    for (let at = 0; at < bytes; at += PIECE_BYTES) {
+      await read(image.bytes.subarray(at, Math.min(at + PIECE_BYTES, bytes)), at);
+    }
+    this.#bytes += bytes;
+    return image;
+  }
+
+  /** Returns where the walk ended: at `recordsEnd` if all is well. */
+  #checkRecords(image: SegmentImage, path: string, recordsEnd: number, salt: number): number {
+    let offset = FILE_HEADER_BYTES;
+    while (offset < recordsEnd) {
+      const length = recordLength(image, offset);
+      const whole = length >= RECORD_HEADER_BYTES && length <= recordsEnd - offset;
+      if (!whole || !verifyRecord(image, offset, length, salt)) {
+        this.#problem(path, offset, "a record does not match its checksum");
+        return offset;
+      }
+      this.#records++;
+      offset += alignRecord(length);
+    }
+    return offset;
+  }
+
+  #problem(path: string, offset: number, message: string): void {
+    this.#problems.push({ path, offset, message });
+  }
+}
+
+function keyAt(image: SegmentImage, offset: number): Uint8Array {
+  const start = offset + RECORD_HEADER_BYTES;
+  return image.bytes.subarray(start, start + recordKeyBytes(image, offset));
+}

@@ -1,0 +1,120 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import { fsFromSpec } from "../vfs/mod.ts";
+import { Control, Word, WorkerLife } from "../wal/mod.ts";
+import { FlushLoop } from "./flush_loop.ts";
+import { Role } from "./host.ts";
+import { LogLoop } from "./log_loop.ts";
+import { type Loop, StepResult } from "./loop.ts";
+import type { StartMessage } from "./protocol.ts";
+import { SlabTable } from "./slab_table.ts";
+
+/** The shared words of a role. */
+export function roleWords(role: Role): { doorbell: number; parked: number; life: number } {
+  return role === Role.log
+    ? { doorbell: Word.logDoorbell, parked: Word.logParked, life: Word.logLife }
+    : { doorbell: Word.flushDoorbell, parked: Word.flushParked, life: Word.flushLife };
+}
+
+/** What the store reports when a loop threw: the log cannot be trusted to go on. */
+export function loopFailure(error: unknown): unknown {
+  if (!(error instanceof FlagstoneError)) return error;
+  const details = { path: error.path, offset: error.offset, operation: error.operation };
+  const code = error.code === "NO_SPACE" || error.code === "CORRUPT" ? error.code : "WRITE_FAILED";
+  return new FlagstoneError(
+    code,
+    `Cannot write to the store: ${error.message} (${error.code}). It takes no more writes, reads ` +
+      `go on; see to the disk, then reopen the store.`,
+    Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined)),
+  );
+}
+
+/** A loop in a thread of its own: steps while there is work, waits on its doorbell, ends when idle or told to. */
+export class Driver {
+  readonly #control: Control;
+  readonly #slabs: SlabTable;
+  readonly #loop: Loop;
+  readonly #words: { doorbell: number; parked: number; life: number };
+  readonly #idleMs: number;
+
+  /** Makes the loop that `start` asks for. */
+  constructor(start: StartMessage) {
+    this.#control = new Control(start.control);
+    this.#slabs = new SlabTable(this.#control);
+    const fs = fsFromSpec(start.fs);
+    this.#loop = start.role === Role.log
+      ? new LogLoop(this.#control, this.#slabs, fs, start.directory)
+      : new FlushLoop(this.#control, this.#slabs, fs, start.directory);
+    this.#words = roleWords(start.role);
+    this.#idleMs = start.idleMs;
+  }
+
+  /** Learns of a slot's memory. */
+  setBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void {
+    this.#slabs.set(slot, generation, buffer);
+  }
+
+  /**
+   * Works until something keeps the loop from going on. Returns true if that is memory whose message
+   * is still to be received: the caller receives it and calls again. Otherwise the thread ends.
+   */
+  run(): boolean {
+    const { words } = this.#control;
+    for (;;) {
+      const seen = Atomics.load(words, this.#words.doorbell);
+      const result = this.#step();
+      if (result === StepResult.needsBuffer) return true;
+      if (result === StepResult.worked) continue;
+      if (Atomics.load(words, Word.stop) !== 0) {
+        if (this.#rest()) continue;
+        Atomics.store(words, this.#words.life, WorkerLife.absent);
+        break;
+      }
+      if (this.#park(seen)) continue;
+      if (this.#rest() || !this.#leave(seen)) continue;
+      break;
+    }
+    this.#loop.close();
+    return false;
+  }
+
+  #step(): StepResult {
+    try {
+      return this.#loop.step();
+    } catch (error) {
+      this.#control.fail(loopFailure(error));
+      return StepResult.idle;
+    }
+  }
+
+  #rest(): boolean {
+    try {
+      return this.#loop.rest();
+    } catch (error) {
+      this.#control.fail(loopFailure(error));
+      return false;
+    }
+  }
+
+  /** Waits on the doorbell. False if nobody rang for half the idle time. */
+  #park(seen: number): boolean {
+    const { words } = this.#control;
+    Atomics.store(words, this.#words.parked, 1);
+    const woken = Atomics.wait(words, this.#words.doorbell, seen, this.#idleMs / 2);
+    Atomics.store(words, this.#words.parked, 0);
+    return woken !== "timed-out";
+  }
+
+  /**
+   * Gives the role back. Main may take it in the same moment, or ring; exactly one of the two
+   * threads ends up with it. False if this thread goes on.
+   */
+  #leave(seen: number): boolean {
+    const { words } = this.#control;
+    const { life, doorbell } = this.#words;
+    const { running, leaving, absent } = WorkerLife;
+    if (Atomics.compareExchange(words, life, running, leaving) !== running) return true;
+    const rung = Atomics.load(words, doorbell) !== seen;
+    const next = rung ? running : absent;
+    return Atomics.compareExchange(words, life, leaving, next) !== leaving || !rung;
+  }
+}

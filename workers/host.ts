@@ -1,0 +1,26 @@
+/** The two jobs beside the main thread. */
+export const Role = { log: "log", flush: "flush" } as const;
+
+/** One of {@linkcode Role}. */
+export type Role = typeof Role[keyof typeof Role];
+
+/**
+ * Who runs the loops: real Workers ({@linkcode WorkerHost}) or the calling thread itself
+ * ({@linkcode InlineHost}). Failures are told through `Control.fail`, never thrown.
+ */
+export interface Host {
+  /** Rings the doorbell of a role and sees to it that somebody answers. */
+  ring(role: Role): void;
+
+  /** Tells the workers of a slot's new memory, before its generation is counted up. */
+  sendBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void;
+
+  /** Calls `listener` once, as soon as `Word.progress` is no longer `seen`. One listener at a time. */
+  onceProgress(seen: number, listener: () => void): void;
+
+  /** Lets both roles finish what is published, and ends them. Resolves when no thread is left, or after `timeoutMs`. */
+  stop(timeoutMs: number): Promise<void>;
+
+  /** How many threads run now. */
+  readonly threads: number;
+}

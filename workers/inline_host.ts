@@ -1,0 +1,100 @@
+import type { Fs } from "../vfs/mod.ts";
+import { type Control, Word } from "../wal/mod.ts";
+import { loopFailure } from "./driver.ts";
+import { FlushLoop } from "./flush_loop.ts";
+import { type Host, Role } from "./host.ts";
+import { LogLoop } from "./log_loop.ts";
+import { type Loop, StepResult } from "./loop.ts";
+import { SlabTable } from "./slab_table.ts";
+
+/** Decides when a step is taken; `queueMicrotask` by default, a seeded scheduler in simulations. */
+export type Scheduler = (task: () => void) => void;
+
+/**
+ * Runs the loops on the calling thread, a step at a time: for file systems that only this thread
+ * can reach, and for simulations that choose the order of steps.
+ */
+export class InlineHost implements Host {
+  /** Always 0. */
+  readonly threads = 0;
+  readonly #control: Control;
+  readonly #slabs: SlabTable;
+  readonly #loops: Record<Role, Loop>;
+  readonly #pending: Record<Role, boolean> = { log: false, flush: false };
+  readonly #schedule: Scheduler;
+  #listener: (() => void) | undefined;
+  #seen = 0;
+
+  /** Makes the loops over `fs`. */
+  constructor(control: Control, fs: Fs, directory: string, schedule: Scheduler = queueMicrotask) {
+    this.#control = control;
+    this.#slabs = new SlabTable(control);
+    this.#loops = {
+      log: new LogLoop(control, this.#slabs, fs, directory),
+      flush: new FlushLoop(control, this.#slabs, fs, directory),
+    };
+    this.#schedule = schedule;
+  }
+
+  /** See {@linkcode Host.ring}. */
+  ring(role: Role): void {
+    if (this.#pending[role]) return;
+    this.#pending[role] = true;
+    this.#schedule(() => this.#step(role));
+  }
+
+  /** See {@linkcode Host.sendBuffer}. */
+  sendBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void {
+    this.#slabs.set(slot, generation, buffer);
+  }
+
+  /** See {@linkcode Host.onceProgress}. */
+  onceProgress(seen: number, listener: () => void): void {
+    this.#seen = seen;
+    this.#listener = listener;
+    this.#tell();
+  }
+
+  /** See {@linkcode Host.stop}. */
+  async stop(_timeoutMs: number): Promise<void> {
+    for (const role of [Role.log, Role.flush]) {
+      while (this.#pending[role]) {
+        await new Promise<void>((resolve) => this.#schedule(resolve));
+      }
+      this.rest(role);
+      this.#loops[role].close();
+    }
+  }
+
+  /** Has a role do what it does before a long pause; returns once that is done. */
+  rest(role: Role): void {
+    try {
+      while (this.#loops[role].rest()) while (this.#loops[role].step() === StepResult.worked);
+    } catch (error) {
+      this.#control.fail(loopFailure(error));
+    }
+    this.#tell();
+  }
+
+  #step(role: Role): void {
+    this.#pending[role] = false;
+    const flushBell = Atomics.load(this.#control.words, Word.flushDoorbell);
+    let result: StepResult = StepResult.idle;
+    try {
+      result = this.#loops[role].step();
+    } catch (error) {
+      this.#control.fail(loopFailure(error));
+    }
+    if (result === StepResult.worked) this.ring(role);
+    if (Atomics.load(this.#control.words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    if (Atomics.load(this.#control.words, Word.progress) === this.#seen) return;
+    this.#listener = undefined;
+    queueMicrotask(listener);
+  }
+}

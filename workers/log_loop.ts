@@ -1,0 +1,191 @@
+import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
+import {
+  alignRecord,
+  type Control,
+  FILE_HEADER_BYTES,
+  fillRecord,
+  joinWords,
+  logName,
+  publishRecord,
+  RECORD_HEADER_BYTES,
+  RecordKind,
+  SEAL_SPACE_BYTES,
+  type SegmentImage,
+  SlotState,
+  SlotWord,
+  Word,
+} from "../wal/mod.ts";
+import { type Loop, StepResult } from "./loop.ts";
+import type { SlabTable } from "./slab_table.ts";
+
+/** Most bytes that one write hands to the file system: large writes are much faster, up to about here. */
+const MAX_WRITE_BYTES = 16 * 1024 * 1024;
+const NO_KEY = new Int32Array(0);
+
+/**
+ * Carries published records to the log, slab after slab, and makes them durable (group commit: one
+ * sync covers all that was written before it began). A segment is durable to its end before the
+ * file of the next one is created, so a crash leaves a prefix of the log.
+ */
+export class LogLoop implements Loop {
+  readonly #control: Control;
+  readonly #slabs: SlabTable;
+  readonly #fs: Fs;
+  readonly #directory: string;
+  /** Slot of the segment being written, or -1. */
+  #slot = -1;
+  #file: File | undefined;
+  /** Records up to here were seen published. */
+  #published = 0;
+
+  /** Makes a loop over the slabs of `control`, writing into `directory`. */
+  constructor(control: Control, slabs: SlabTable, fs: Fs, directory: string) {
+    this.#control = control;
+    this.#slabs = slabs;
+    this.#fs = fs;
+    this.#directory = directory;
+  }
+
+  /** Writes what is published, then syncs if anyone waits for that or the segment is complete. */
+  step(): StepResult {
+    const control = this.#control;
+    if (control.failed) return StepResult.idle;
+    if (this.#slot === -1 && !this.#begin()) return StepResult.idle;
+    const slot = this.#slot;
+    const image = this.#slabs.get(slot);
+    if (image === undefined) return StepResult.needsBuffer;
+    // Read before the records: once it says sealed, the seal record is published and `end` is final.
+    const sealed = control.get(slot, SlotWord.state) === SlotState.sealed;
+    const file = this.#file ??= this.#openFile(slot, image);
+
+    const published = this.#findPublished(image);
+    let written = control.get(slot, SlotWord.written);
+    const worked = published > written;
+    while (written < published) {
+      const to = Math.min(published, written + MAX_WRITE_BYTES);
+      file.writeAt(image.bytes.subarray(written, to), written);
+      Atomics.add(control.words, Word.logWrites, 1);
+      control.set(slot, SlotWord.written, to);
+      if (control.get(slot, SlotWord.writeWanted) > written) control.announce();
+      written = to;
+    }
+    const complete = sealed && written === control.get(slot, SlotWord.end);
+    const synced = control.get(slot, SlotWord.synced);
+    if (synced < written && (complete || control.get(slot, SlotWord.syncWanted) > synced)) {
+      this.#sync(file, written);
+      if (!complete) return StepResult.worked;
+    }
+    if (!complete) return worked ? StepResult.worked : StepResult.idle;
+    this.#finish();
+    return StepResult.worked;
+  }
+
+  /**
+   * Makes everything written durable, and then leaves a mark record that says so: from then on
+   * damage to what lies before it is told apart from a torn write.
+   */
+  rest(): boolean {
+    const control = this.#control;
+    const slot = this.#slot;
+    const image = slot === -1 ? undefined : this.#slabs.get(slot);
+    if (image === undefined || this.#file === undefined || control.failed) return false;
+    const written = control.get(slot, SlotWord.written);
+    if (control.get(slot, SlotWord.reserved) !== written) return false;
+    if (control.get(slot, SlotWord.synced) < written) {
+      this.#sync(this.#file, written);
+      return true;
+    }
+    if (control.get(slot, SlotWord.marked) === written || written === FILE_HEADER_BYTES) {
+      return false;
+    }
+    const limit = image.bytes.length - SEAL_SPACE_BYTES;
+    const offset = control.reserve(slot, RECORD_HEADER_BYTES, limit);
+    if (offset === -1) return false;
+    const base = joinWords(
+      control.get(slot, SlotWord.baseLow),
+      control.get(slot, SlotWord.baseHigh),
+    );
+    const salt = control.get(slot, SlotWord.salt);
+    fillRecord(image, offset, RecordKind.mark, base + offset, written, NO_KEY, 0, undefined, salt);
+    publishRecord(image, offset, RECORD_HEADER_BYTES);
+    control.set(slot, SlotWord.marked, offset + RECORD_HEADER_BYTES);
+    control.raise(slot, SlotWord.syncWanted, offset + RECORD_HEADER_BYTES);
+    return true;
+  }
+
+  /** Closes the log's file, without any sync. */
+  close(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  /** Finds the slab with the oldest segment that is not durable in full. */
+  #begin(): boolean {
+    const control = this.#control;
+    let oldest = Infinity;
+    for (let slot = 0; slot < control.slots; slot++) {
+      const state = control.get(slot, SlotWord.state);
+      if (state !== SlotState.active && state !== SlotState.sealed) continue;
+      const segment = control.get(slot, SlotWord.segment) >>> 0;
+      if (segment >= oldest) continue;
+      oldest = segment;
+      this.#slot = slot;
+    }
+    this.#published = 0;
+    return this.#slot !== -1;
+  }
+
+  /**
+   * Opens the segment's log or, if it has none yet, creates it at full length: a sync is cheaper
+   * when the length does not change. Header, length and name are durable before any record.
+   */
+  #openFile(slot: number, image: SegmentImage): File {
+    const control = this.#control;
+    const path = joinPath(this.#directory, logName(control.get(slot, SlotWord.segment) >>> 0));
+    const written = control.get(slot, SlotWord.written);
+    this.#published = Math.max(written, FILE_HEADER_BYTES);
+    if (written > 0) return this.#fs.openReadWrite(path);
+    const file = this.#fs.create(path);
+    try {
+      file.truncate(image.bytes.length);
+      file.writeAt(image.bytes.subarray(0, FILE_HEADER_BYTES), 0);
+      file.sync();
+      syncDirectory(this.#fs, this.#directory);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    control.set(slot, SlotWord.written, FILE_HEADER_BYTES);
+    control.set(slot, SlotWord.synced, FILE_HEADER_BYTES);
+    return file;
+  }
+
+  /** Walks over records whose first word is there: they are whole. */
+  #findPublished(image: SegmentImage): number {
+    const { words } = image;
+    let offset = this.#published;
+    for (;;) {
+      const length = offset >> 2 < words.length ? Atomics.load(words, offset >> 2) : 0;
+      if (length === 0) break;
+      offset += alignRecord(length);
+    }
+    return this.#published = offset;
+  }
+
+  #sync(file: File, written: number): void {
+    const control = this.#control;
+    file.syncData();
+    Atomics.add(control.words, Word.logSyncs, 1);
+    control.set(this.#slot, SlotWord.synced, written);
+    control.announce();
+  }
+
+  /** The segment is durable to its end: the flush worker's turn. */
+  #finish(): void {
+    this.close();
+    this.#control.set(this.#slot, SlotWord.state, SlotState.logged);
+    this.#slot = -1;
+    this.#control.ring(Word.flushDoorbell, Word.flushParked);
+    this.#control.announce();
+  }
+}

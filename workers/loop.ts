@@ -1,0 +1,25 @@
+/** What a step of a loop did, and so what its driver does next. */
+export const StepResult = {
+  /** Nothing to do until the doorbell rings. */
+  idle: 0,
+  /** Something was done; there may be more. */
+  worked: 1,
+  /** A slot has memory that this thread was not given yet: a message with it is under way. */
+  needsBuffer: 2,
+} as const;
+
+/** One of {@linkcode StepResult}. */
+export type StepResult = typeof StepResult[keyof typeof StepResult];
+
+/**
+ * What a worker does, as a plain object: its driver, a real Worker or a scheduler on one thread,
+ * calls `step` until it says `idle`, and `rest` when nothing has happened for a while.
+ */
+export interface Loop {
+  /** Does one piece of work, such as one write and one sync. Throws what the file system throws. */
+  step(): StepResult;
+  /** Leaves things as they should be for a long pause. Returns true if that made new work. */
+  rest(): boolean;
+  /** Closes files. */
+  close(): void;
+}

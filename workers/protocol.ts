@@ -1,0 +1,31 @@
+import type { FsSpec } from "../vfs/mod.ts";
+import type { Role } from "./host.ts";
+
+/** First message to a worker. */
+export interface StartMessage {
+  readonly type: "start";
+  /** What the worker does. */
+  readonly role: Role;
+  /** The control block. */
+  readonly control: SharedArrayBuffer;
+  /** Directory of the store. */
+  readonly directory: string;
+  /** How to make the file system. */
+  readonly fs: FsSpec;
+  /** After how long without work the worker ends. */
+  readonly idleMs: number;
+}
+
+/** Later messages: a slot has got memory. */
+export interface BufferMessage {
+  readonly type: "buffer";
+  readonly slot: number;
+  readonly generation: number;
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** What main sends to a worker. */
+export type ToWorker = StartMessage | BufferMessage;
+
+/** Name of the Worker threads: a module that is also imported elsewhere knows by it where it is. */
+export const WORKER_NAME_PREFIX = "flagstone-";

@@ -1,0 +1,134 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import type { FsSpec } from "../vfs/mod.ts";
+import { type Control, Word, WorkerLife } from "../wal/mod.ts";
+import { roleWords } from "./driver.ts";
+import { WORKER_URL } from "./entry.ts";
+import { type Host, Role } from "./host.ts";
+import { type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
+
+/** Options of a {@linkcode WorkerHost}. */
+export interface WorkerHostOptions {
+  /** Directory of the store. */
+  readonly directory: string;
+  /** How the workers make their file system. */
+  readonly fs: FsSpec;
+  /** After how many milliseconds without work a worker ends; the next write starts one again. */
+  readonly idleMs: number;
+  /** Sends every slab's memory to a new worker, through `sendBuffer`'s shape. */
+  readonly describe: (
+    send: (slot: number, generation: number, buffer: SharedArrayBuffer) => void,
+  ) => void;
+}
+
+/**
+ * Runs each role in a Worker. A Worker cannot be unreferenced and would keep a program alive that
+ * forgot to close its store, so idle ones end by themselves and are started again on demand. A
+ * Worker that dies of an error becomes the store's failure.
+ */
+export class WorkerHost implements Host {
+  readonly #control: Control;
+  readonly #options: WorkerHostOptions;
+  readonly #workers = new Map<Worker, Role>();
+  #allEnded: (() => void) | undefined;
+
+  /** Makes a host; no thread runs until the first ring. */
+  constructor(control: Control, options: WorkerHostOptions) {
+    this.#control = control;
+    this.#options = options;
+  }
+
+  /** See {@linkcode Host.threads}. */
+  get threads(): number {
+    return this.#workers.size;
+  }
+
+  /** See {@linkcode Host.ring}. */
+  ring(role: Role): void {
+    const { doorbell, parked, life } = roleWords(role);
+    this.#control.ring(doorbell, parked);
+    const { words } = this.#control;
+    const { running, leaving, absent } = WorkerLife;
+    if (Atomics.load(words, life) === running || this.#control.failed) return;
+    const taken = Atomics.compareExchange(words, life, absent, running) === absent ||
+      Atomics.compareExchange(words, life, leaving, running) === leaving;
+    if (taken) this.#start(role);
+  }
+
+  /** See {@linkcode Host.sendBuffer}. */
+  sendBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void {
+    const message: ToWorker = { type: "buffer", slot, generation, buffer };
+    for (const worker of this.#workers.keys()) worker.postMessage(message);
+  }
+
+  /** See {@linkcode Host.onceProgress}. */
+  onceProgress(seen: number, listener: () => void): void {
+    const waiting = Atomics.waitAsync(this.#control.words, Word.progress, seen);
+    if (waiting.async) waiting.value.then(listener);
+    else queueMicrotask(listener);
+  }
+
+  /** See {@linkcode Host.stop}. */
+  async stop(timeoutMs: number): Promise<void> {
+    const { words } = this.#control;
+    Atomics.store(words, Word.stop, 1);
+    for (const role of [Role.log, Role.flush]) {
+      const { doorbell, parked } = roleWords(role);
+      this.#control.ring(doorbell, parked);
+    }
+    if (this.#workers.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#allEnded = resolve;
+    const timer = setTimeout(resolve, timeoutMs);
+    await promise;
+    clearTimeout(timer);
+    // Whatever is left hangs in a system call: nothing more can be done for it.
+    for (const worker of this.#workers.keys()) worker.terminate();
+    this.#workers.clear();
+  }
+
+  #start(role: Role): void {
+    const worker = new Worker(WORKER_URL, {
+      type: "module",
+      name: `${WORKER_NAME_PREFIX}${role}`,
+    });
+    this.#workers.set(worker, role);
+    worker.onmessage = () => this.#ended(worker);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#died(worker, role, event.message);
+    };
+    worker.onmessageerror = () => this.#died(worker, role, "a message could not be read");
+    const { directory, fs, idleMs } = this.#options;
+    const start: StartMessage = {
+      type: "start",
+      role,
+      control: this.#control.buffer,
+      directory,
+      fs,
+      idleMs,
+    };
+    worker.postMessage(start);
+    this.#options.describe((slot, generation, buffer) => {
+      const message: ToWorker = { type: "buffer", slot, generation, buffer };
+      worker.postMessage(message);
+    });
+  }
+
+  #died(worker: Worker, role: Role, reason: string): void {
+    worker.terminate();
+    Atomics.store(this.#control.words, roleWords(role).life, WorkerLife.absent);
+    this.#control.fail(
+      new FlagstoneError(
+        "WORKER_DIED",
+        `Cannot write to the store: its ${role} worker ended with an error: ${reason}. Reopen the ` +
+          `store; if it happens again, check that the program may read Flagstone's own modules.`,
+      ),
+    );
+    this.#ended(worker);
+  }
+
+  #ended(worker: Worker): void {
+    this.#workers.delete(worker);
+    if (this.#workers.size === 0) this.#allEnded?.();
+  }
+}

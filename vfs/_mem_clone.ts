@@ -1,6 +1,4 @@
-import { MemContent } from "./_mem_content.ts";
-import type { Image } from "./_mem_content.ts";
-import type { MemSpace } from "./_mem_space.ts";
+import type { Image, MemContent } from "./_mem_content.ts";
 import { DirNode, FileNode, type MemNode } from "./_mem_node.ts";
 
 /** What survives: chosen for each directory and each file. */
@@ -25,8 +23,7 @@ export const allVisible: Survivors = {
 export function cloneTree(
   root: DirNode,
   survivors: Survivors,
-  space: MemSpace,
-  tracked: boolean,
+  newContent: (image: Image) => MemContent,
 ): DirNode {
   const files = new Map<FileNode, FileNode>();
   const dirs = new Map<DirNode, DirNode>();
@@ -47,7 +44,7 @@ export function cloneTree(
     if (node instanceof DirNode) return dirs.has(node) ? undefined : cloneDir(node);
     let clone = files.get(node);
     if (clone === undefined) {
-      clone = new FileNode(node.inode, new MemContent(space, tracked, survivors.content(node)));
+      clone = new FileNode(node.inode, newContent(survivors.content(node)));
       files.set(node, clone);
     }
     return clone;

@@ -10,11 +10,13 @@ export interface Image {
   readonly size: number;
 }
 
-/** What a file looked like at its last sync and what was done to it since then; see `_mem_history.ts`. */
+/** Is told what is done to a file between two syncs; see `_data_history.ts`. */
 export interface ContentHistory {
+  /** `bytes` belongs to the caller again afterwards. */
   wrote(offset: number, bytes: Uint8Array): void;
   truncated(size: number): void;
-  synced(): void;
+  /** Everything so far is on the disk, or will never be. */
+  settled(): void;
 }
 
 /**
@@ -39,8 +41,10 @@ export class MemContent {
   #size: number;
   #diskSize: number;
   readonly #dirty = new Set<number>();
-  /** The lowest page count that the file was cut to since the last sync. */
-  #cutPages = Infinity;
+  /** Pages whose last write-back failed: clean for the system, though the disk holds something else. */
+  readonly #lost = new Set<number>();
+  /** The shortest that the file was cut to since the last sync. */
+  #cutSize = Infinity;
   /** The page of the last write, if it is dirty still: most writes go to the page of the last. */
   #hotIndex = -1;
   #hotPage: Uint8Array | undefined;
@@ -71,7 +75,7 @@ export class MemContent {
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0 || this.#cutPages !== Infinity || this.#size !== this.#diskSize;
+    return this.#dirty.size > 0 || this.#cutSize !== Infinity || this.#size !== this.#diskSize;
   }
 
   /** What a power loss leaves if it takes everything that was not synced. To be shared, not changed. */
@@ -135,6 +139,7 @@ export class MemContent {
     }
     if (at > this.#size && at > offset) this.#size = at;
     if (this.history !== undefined && at > offset) {
+      if (this.#lost.size > 0) this.#tellFoundPages(offset, at);
       this.history.wrote(offset, bytes.subarray(0, at - offset));
     }
     return at - offset;
@@ -142,6 +147,7 @@ export class MemContent {
 
   /** Cuts or extends with zeros; false where the disk is full (nothing has changed then). */
   truncate(size: number): boolean {
+    if (size === this.#size) return true;
     if (size < this.#size && !this.#cut(size)) return false;
     this.#size = size;
     this.history?.truncated(size);
@@ -154,16 +160,39 @@ export class MemContent {
     this.#hotPage = undefined;
     if (!this.#tracked || !this.isDirty) return;
     this.#ownDisk();
-    if (this.#cutPages !== Infinity) {
+    if (this.#cutSize !== Infinity) {
+      const keep = Math.ceil(this.#cutSize / PAGE_BYTES);
       for (const index of this.#disk.keys()) {
-        if (index >= this.#cutPages) this.#dropDiskPage(index);
+        if (index >= keep) this.#dropDiskPage(index);
       }
-      this.#cutPages = Infinity;
+      this.#cutSize = Infinity;
     }
     for (const index of this.#dirty) this.#writeBack(index);
     this.#dirty.clear();
     this.#diskSize = this.#size;
-    this.history?.synced();
+    this.history?.settled();
+  }
+
+  /**
+   * A sync that failed, as the page cache of a real system takes it: each dirty page either reached
+   * the disk (`reached`) or did not, and counts as clean all the same. Readers go on seeing the
+   * new content; only a page that is written once more will be on the disk, whole, with a later
+   * sync. Changes of the length stay to be synced.
+   */
+  failSync(reached: () => boolean): void {
+    this.#hotIndex = -1;
+    this.#hotPage = undefined;
+    if (!this.#tracked) return;
+    this.#ownDisk();
+    for (const index of this.#dirty) {
+      if (reached()) this.#writeBack(index);
+      else this.#lost.add(index);
+    }
+    this.#dirty.clear();
+    this.history?.settled();
+    if (this.history === undefined) return;
+    if (this.#cutSize !== Infinity) this.history.truncated(this.#cutSize);
+    if (this.#size !== this.#diskSize) this.history.truncated(this.#size);
   }
 
   /** The file is gone for its readers: its space is free. The disk image stays, the name may come back. */
@@ -171,6 +200,18 @@ export class MemContent {
     this.#space.give(this.#live.size);
     this.#live = new Map();
     this.#ownsLive = true;
+  }
+
+  /** A page that was lost and is written again goes to the disk whole: the history must know all of it. */
+  #tellFoundPages(from: number, end: number): void {
+    const last = Math.floor((end - 1) / PAGE_BYTES);
+    for (let index = Math.floor(from / PAGE_BYTES); index <= last; index++) {
+      if (!this.#lost.delete(index)) continue;
+      const start = index * PAGE_BYTES;
+      const page = this.#live.get(index);
+      if (page === undefined) continue;
+      this.history?.wrote(start, page.subarray(0, Math.min(PAGE_BYTES, this.#size - start)));
+    }
   }
 
   #writeBack(index: number): void {
@@ -184,7 +225,6 @@ export class MemContent {
     const old = this.#disk.get(index);
     if (old === undefined) return;
     this.#disk.delete(index);
-    // Still live where the page was cut off and not written since; it cannot be: cutting drops it.
     if (!this.#diskPagesShared) recyclePage(old);
   }
 
@@ -195,10 +235,12 @@ export class MemContent {
       const page = this.#writablePage(keep - 1, false);
       if (page === undefined) return false;
       page.fill(0, tail);
+      if (this.history !== undefined) this.#tellFoundPages(size - 1, size);
     }
     this.#hotIndex = -1;
     this.#hotPage = undefined;
-    if (this.#tracked) this.#cutPages = Math.min(this.#cutPages, keep);
+    if (this.#tracked) this.#cutSize = Math.min(this.#cutSize, size);
+    for (const index of this.#lost) if (index >= keep) this.#lost.delete(index);
     if (this.#live.size === 0) return true;
     this.#ownLive();
     let dropped = 0;

@@ -2,18 +2,20 @@ import { checkExtent, closedError, fsError, isExtent } from "./_check.ts";
 import { MAX_FILE_BYTES } from "./_mem_content.ts";
 import { DirHandle } from "./_dir_handle.ts";
 import type { DirNode, FileNode } from "./_mem_node.ts";
-import type { File, FileInfo } from "./types.ts";
+import { failSync, type LosableFile } from "./_lose_dirty.ts";
+import type { FileInfo } from "./types.ts";
 
 /** What a handle asks of its file system. */
 export interface HandleHost {
   readonly device: number;
   syncFile(node: FileNode, path: string, kind: "sync" | "syncData" | "syncTo"): void;
   syncDir(node: DirNode, path: string): void;
+  failSyncDir(node: DirNode, reached: () => boolean): void;
   closed(handle: MemFileHandle | MemDirHandle): void;
 }
 
 /** An open file in memory. */
-export class MemFileHandle implements File {
+export class MemFileHandle implements LosableFile {
   readonly path: string;
   readonly node: FileNode;
   readonly #host: HandleHost;
@@ -74,6 +76,11 @@ export class MemFileHandle implements File {
   syncData(): void {
     if (this.#closed) throw closedError("syncData", this.path);
     this.#host.syncFile(this.node, this.path, "syncData");
+  }
+
+  [failSync](reached: () => boolean): void {
+    if (this.#closed) throw closedError("sync", this.path);
+    this.node.content.failSync(reached);
   }
 
   syncTo(length: number): boolean {
@@ -151,7 +158,7 @@ export class MemFileHandle implements File {
 }
 
 /** An open directory in memory. */
-export class MemDirHandle extends DirHandle {
+export class MemDirHandle extends DirHandle implements LosableFile {
   readonly node: DirNode;
   readonly #host: HandleHost;
 
@@ -164,6 +171,10 @@ export class MemDirHandle extends DirHandle {
 
   protected override syncEntries(): void {
     this.#host.syncDir(this.node, this.path);
+  }
+
+  [failSync](reached: () => boolean): void {
+    this.#host.failSyncDir(this.node, reached);
   }
 
   protected override statOpen(): FileInfo {

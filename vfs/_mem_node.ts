@@ -62,15 +62,32 @@ export interface NameChange {
 export class NameJournal {
   readonly #tracked: boolean;
   #order = 0;
+  #forced = 0;
+  readonly #unsynced = new Set<DirNode>();
 
   /** `tracked` false: every change is durable at once. */
   constructor(tracked: boolean) {
     this.#tracked = tracked;
   }
 
-  /** The order of the newest change. */
-  get order(): number {
-    return this.#order;
+  /**
+   * The newest change at the last sync of anything: a file system with one journal has written
+   * that one and all before it.
+   */
+  get forced(): number {
+    return this.#forced;
+  }
+
+  /** To be called at each sync of a file. */
+  force(): void {
+    this.#forced = this.#order;
+  }
+
+  /** All changes that are not on the disk, oldest first. */
+  unsynced(): NameChange[] {
+    const changes = new Set<NameChange>();
+    for (const dir of this.#unsynced) for (const change of dir.pending) changes.add(change);
+    return [...changes].sort((a, b) => a.order - b.order);
   }
 
   /** Makes a change visible and remembers it until it is durable. */
@@ -78,30 +95,76 @@ export class NameJournal {
     for (const { dir, name, node } of edits) setEntry(dir.entries, name, node);
     if (!this.#tracked) return;
     const change: NameChange = { order: ++this.#order, kind, edits };
-    for (const dir of new Set(edits.map((edit) => edit.dir))) dir.pending.push(change);
+    for (const dir of new Set(edits.map((edit) => edit.dir))) {
+      dir.pending.push(change);
+      this.#unsynced.add(dir);
+    }
   }
 
   /** Makes every change of `dir` durable. */
   sync(dir: DirNode): void {
+    this.force();
     const changes = dir.pending;
     dir.pending = [];
-    for (const change of changes) {
-      for (const { dir: other, name, node } of change.edits) {
-        setEntry(other.disk, name, node);
-        if (other === dir) continue;
-        // The other half of a rename: older changes of that name in its directory no longer count.
-        other.pending = other.pending.filter((pending) => {
+    this.#unsynced.delete(dir);
+    for (const change of changes) this.#writeBack(change, dir);
+  }
+
+  /** `home` is a directory whose older changes are all written already. */
+  #writeBack(change: NameChange, home: DirNode | undefined): void {
+    for (const { dir, name, node } of change.edits) {
+      if (dir !== home) {
+        // The other half of a move. What it rests on goes first; older changes of the name no
+        // longer count.
+        for (const earlier of dir.pending) {
+          if (mustPrecede(earlier, change)) this.#writeBack(earlier, undefined);
+        }
+        dir.pending = dir.pending.filter((pending) => {
           if (pending === change) return false;
-          if (pending.order < change.order) {
-            pending.edits = pending.edits.filter((edit) =>
-              edit.dir !== other || edit.name !== name
-            );
-          }
+          if (pending.order > change.order) return true;
+          pending.edits = pending.edits.filter((edit) => edit.dir !== dir || edit.name !== name);
           return pending.edits.length > 0;
         });
       }
+      setEntry(dir.disk, name, node);
     }
   }
+
+  /**
+   * A sync of a directory that failed: each change either reached the disk or never will, whatever
+   * is synced later. Readers go on seeing it.
+   */
+  failSync(dir: DirNode, reached: () => boolean): void {
+    const changes = dir.pending;
+    for (const change of changes) {
+      // A move that another one rested on may have gone along already.
+      if (reached() && dir.pending.includes(change)) this.#writeBack(change, undefined);
+    }
+    for (const change of dir.pending) {
+      for (const { dir: other } of change.edits) {
+        if (other !== dir) other.pending = other.pending.filter((pending) => pending !== change);
+      }
+    }
+    dir.pending = [];
+    this.#unsynced.delete(dir);
+  }
+}
+
+/**
+ * True if `change` cannot be on the disk without `earlier`, or a moved node would be lost or have
+ * two names: it touches the name that a move took away, or moves on what a move brought.
+ */
+export function mustPrecede(earlier: NameChange, change: NameChange): boolean {
+  if (earlier.kind !== "rename" || earlier.order >= change.order) return false;
+  for (const moved of earlier.edits) {
+    for (const edit of change.edits) {
+      if (edit.dir !== moved.dir || edit.name !== moved.name) continue;
+      if (moved.node === undefined) return true;
+      if (change.kind !== "rename" || edit.node !== undefined) continue;
+      if (change.edits.some(({ node }) => node === moved.node)) return true;
+    }
+  }
+  return false;
 }
 
 /** Gives a name to a node, or takes it away. */

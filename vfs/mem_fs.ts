@@ -1,6 +1,6 @@
 import { checkPath, fsError } from "./_check.ts";
-import { allVisible, cloneTree, onlySynced } from "./_mem_clone.ts";
-import { MemContent } from "./_mem_content.ts";
+import { allVisible, cloneTree, onlySynced, type Survivors } from "./_mem_clone.ts";
+import { type ContentHistory, type Image, MemContent } from "./_mem_content.ts";
 import { dirInfo, fileInfo, type HandleHost, MemDirHandle, MemFileHandle } from "./_mem_handle.ts";
 import { DirNode, FileNode, type MemNode, NameJournal } from "./_mem_node.ts";
 import { MemSpace, PAGE_BYTES } from "./_mem_space.ts";
@@ -31,6 +31,20 @@ export type SyncKind = "sync" | "syncData" | "directory";
 
 let devices = 0;
 
+/** What the crash file systems of this folder may do with a {@linkcode MemFs}; not for users. */
+export interface MemInternals {
+  readonly journal: NameJournal;
+  /** Keeps a history of every file from now on. */
+  rememberHistory(make: () => ContentHistory): void;
+  /** A fresh file system like this one, with what survives. */
+  clone(survivors: Survivors): MemFs;
+  /** Turns to what survives, in place: handles are dead, locks are free. */
+  crash(survivors: Survivors): void;
+}
+
+/** The way in for the rest of this folder. */
+export let internalsOf: (fs: MemFs) => MemInternals;
+
 /**
  * A file system in memory that knows what a power loss would leave: the content of each file as of
  * its last sync, and the names of each directory as of its last sync. Deterministic; made for tests
@@ -55,6 +69,18 @@ export class MemFs implements Fs {
   #journal: NameJournal;
   #inodes = 1;
   #ignoreSyncs = false;
+  #makeHistory: (() => ContentHistory) | undefined;
+
+  static {
+    internalsOf = (fs) => ({
+      journal: fs.#journal,
+      rememberHistory: (make) => {
+        fs.#makeHistory = make;
+      },
+      clone: (survivors) => fs.#clone(survivors),
+      crash: (survivors) => fs.#crash(survivors),
+    });
+  }
 
   /** An empty file system. */
   constructor(options: MemFsOptions = {}) {
@@ -225,12 +251,7 @@ export class MemFs implements Fs {
    */
   crashClone(options: MemCrashOptions): MemFs {
     if (options.keep === "synced") this.#checkStrict("crashClone");
-    const clone = new MemFs(this.#options());
-    const survivors = options.keep === "synced" ? onlySynced : allVisible;
-    const root = cloneTree(this.#tree.root, survivors, clone.#space, this.#strict);
-    clone.#tree = new MemTree(root);
-    clone.#inodes = this.#inodes;
-    return clone;
+    return this.#clone(options.keep === "synced" ? onlySynced : allVisible);
   }
 
   /** True: syncs succeed and do nothing, as on a disk that lies. `UNSUPPORTED` if not strict. */
@@ -245,11 +266,7 @@ export class MemFs implements Fs {
    */
   resetToSyncedState(): void {
     this.#checkStrict("resetToSyncedState");
-    for (const handle of [...this.#handles]) handle.close();
-    this.#locks.clear();
-    this.#space.usedPages = 0;
-    this.#tree = new MemTree(cloneTree(this.#tree.root, onlySynced, this.#space, true));
-    this.#journal = new NameJournal(true);
+    this.#crash(onlySynced);
   }
 
   /** How many handles are open; what a test asks to be 0 at its end. */
@@ -267,7 +284,10 @@ export class MemFs implements Fs {
     syncFile: (node, path, kind) => {
       const told = kind === "syncTo" ? "syncData" : kind;
       this.onSync?.(path, told, "before");
-      if (!this.#ignoreSyncs) node.content.sync();
+      if (!this.#ignoreSyncs) {
+        node.content.sync();
+        this.#journal.force();
+      }
       this.onSync?.(path, told, "after");
     },
     syncDir: (node, path) => {
@@ -275,6 +295,7 @@ export class MemFs implements Fs {
       if (!this.#ignoreSyncs) this.#journal.sync(node);
       this.onSync?.(path, "directory", "after");
     },
+    failSyncDir: (node, reached) => this.#journal.failSync(node, reached),
     closed: (handle) => this.#handles.delete(handle),
   };
 
@@ -282,6 +303,35 @@ export class MemFs implements Fs {
     const base = { strict: this.#strict, windows: this.#windows };
     const capacityBytes = this.#space.capacityBytes;
     return capacityBytes === undefined ? base : { ...base, capacityBytes };
+  }
+
+  #clone(survivors: Survivors): MemFs {
+    const clone = new MemFs(this.#options());
+    clone.#makeHistory = this.#makeHistory;
+    clone.#inodes = this.#inodes;
+    clone.#take(this.#tree.root, survivors);
+    return clone;
+  }
+
+  #crash(survivors: Survivors): void {
+    const { root } = this.#tree;
+    for (const handle of [...this.#handles]) handle.close();
+    this.#locks.clear();
+    this.#space.usedPages = 0;
+    this.#journal = new NameJournal(this.#strict);
+    this.#take(root, survivors);
+  }
+
+  /** Becomes what survives of a tree. */
+  #take(root: DirNode, survivors: Survivors): void {
+    const newContent = (image: Image) => this.#newContent(image);
+    this.#tree = new MemTree(cloneTree(root, survivors, newContent));
+  }
+
+  #newContent(from?: Image): MemContent {
+    const content = new MemContent(this.#space, this.#strict, from);
+    content.history = this.#makeHistory?.();
+    return content;
   }
 
   #checkStrict(operation: string): void {
@@ -297,7 +347,7 @@ export class MemFs implements Fs {
   }
 
   #createFile(place: MemPlace): FileNode {
-    const node = new FileNode(++this.#inodes, new MemContent(this.#space, this.#strict));
+    const node = new FileNode(++this.#inodes, this.#newContent());
     this.#journal.apply("create", [{ dir: place.dir, name: place.name, node }]);
     node.links = 1;
     return node;

@@ -15,7 +15,14 @@
  * ```
  * @module
  */
+export {
+  CrashFs,
+  type CrashFsOptions,
+  type CrashOptions,
+  type EveryCrashOptions,
+} from "./crash_fs.ts";
 export { DenoFs } from "./deno_fs.ts";
 export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
+export { fsFromSpec } from "./spec.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";

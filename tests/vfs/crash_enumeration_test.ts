@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CrashFs, type Fs, MemFs, syncDirectory } from "../../vfs/mod.ts";
+import { latin1, readAll } from "./_support.ts";
+
+/**
+ * An independent model of what a power loss leaves: it keeps every moment of the past as a whole
+ * and picks among moments, where CrashFs keeps changes and replays them.
+ */
+type Step =
+  | { readonly do: "create"; readonly name: string }
+  | { readonly do: "write"; readonly name: string; readonly block: number; readonly fill: string }
+  | { readonly do: "truncate"; readonly name: string; readonly size: number }
+  | { readonly do: "sync"; readonly name: string }
+  | { readonly do: "syncDir"; readonly dir: string }
+  | { readonly do: "rename"; readonly name: string; readonly to: string }
+  | { readonly do: "link"; readonly name: string; readonly to: string }
+  | { readonly do: "remove"; readonly name: string };
+
+const BLOCK = 4096;
+
+interface ModelFile {
+  /** The content at each moment since the last sync, the synced one first. */
+  moments: string[];
+}
+
+/** A change of the flat map from full path to file. */
+interface ModelChange {
+  readonly moved: boolean;
+  readonly sets: readonly (readonly [path: string, file: ModelFile | undefined])[];
+  durable: boolean;
+  readonly index: number;
+}
+
+const dirOf = (path: string) => path.slice(0, path.lastIndexOf("/")) || "/";
+
+class Model {
+  readonly names = new Map<string, ModelFile>();
+  readonly changes: ModelChange[] = [];
+  /** Changes before this one are in the journal of a journalled file system. */
+  forced = 0;
+
+  run(step: Step): void {
+    switch (step.do) {
+      case "create":
+        if (this.names.has(step.name)) this.#change(false, [[step.name, undefined]]);
+        this.#change(false, [[step.name, { moments: [""] }]]);
+        break;
+      case "write":
+        this.#edit(step.name, (old) => {
+          const padded = old.padEnd((step.block + 1) * BLOCK, "\0");
+          const start = step.block * BLOCK;
+          return padded.slice(0, start) + step.fill.repeat(BLOCK) + padded.slice(start + BLOCK);
+        });
+        break;
+      case "truncate":
+        this.#edit(step.name, (old) => old.slice(0, step.size).padEnd(step.size, "\0"));
+        break;
+      case "sync": {
+        const file = this.names.get(step.name);
+        if (file !== undefined) file.moments = file.moments.slice(-1);
+        this.forced = this.changes.length;
+        break;
+      }
+      case "syncDir":
+        for (const change of this.changes) {
+          if (change.sets.some(([path]) => dirOf(path) === step.dir)) this.#makeDurable(change);
+        }
+        this.forced = this.changes.length;
+        break;
+      case "rename": {
+        const file = this.names.get(step.name);
+        if (step.name !== step.to && this.names.get(step.to) !== file) {
+          this.#change(true, [[step.name, undefined], [step.to, file]]);
+        }
+        break;
+      }
+      case "link":
+        this.#change(false, [[step.to, this.names.get(step.name)]]);
+        break;
+      case "remove":
+        this.#change(false, [[step.name, undefined]]);
+        break;
+    }
+  }
+
+  /** Every state that a crash can leave, as text. */
+  crashes(): Set<string> {
+    const states = new Set<string>();
+    for (const names of this.#nameStates()) {
+      const files = [...new Set(names.values())];
+      const contents = files.map(contentStates);
+      for (const choice of product(contents)) {
+        const text = [...names].sort(([a], [b]) => a < b ? -1 : 1).map(([path, file]) => {
+          const at = files.indexOf(file);
+          const links = [...names.values()].filter((other) => other === file).length;
+          return `${path}*${links}=${brief(choice[at] ?? "")}`;
+        });
+        states.add(text.join(" "));
+      }
+    }
+    return states;
+  }
+
+  *#nameStates(): Generator<Map<string, ModelFile>> {
+    const open = this.changes.filter((change) => !change.durable);
+    for (let mask = 0; mask < 1 << open.length; mask++) {
+      const kept = (change: ModelChange) => {
+        const at = open.indexOf(change);
+        return at < 0 || (mask >> at & 1) === 1;
+      };
+      const lost = open.filter((change) => !kept(change));
+      // Journalled: no change is lost before one that is kept, and none that was forced out.
+      const firstLost = lost.map((change) => change.index).reduce(
+        (a, b) => Math.min(a, b),
+        Infinity,
+      );
+      const lastKept = open.filter(kept).map((change) => change.index)
+        .reduce((a, b) => Math.max(a, b), -1);
+      const journalled = firstLost >= this.forced && lastKept < firstLost;
+      // Weak: a lost move must not be needed by anything later that is kept.
+      const weak = !lost.some((move) =>
+        this.changes.some((later) => kept(later) && needs(later, move))
+      );
+      if (!journalled && !weak) continue;
+      const names = new Map<string, ModelFile>();
+      for (const change of this.changes) {
+        if (!kept(change)) continue;
+        for (const [path, file] of change.sets) {
+          if (file === undefined) names.delete(path);
+          else names.set(path, file);
+        }
+      }
+      yield names;
+    }
+  }
+
+  #change(moved: boolean, sets: ModelChange["sets"]): void {
+    for (const [path, file] of sets) {
+      if (file === undefined) this.names.delete(path);
+      else this.names.set(path, file);
+    }
+    this.changes.push({ moved, sets, durable: false, index: this.changes.length });
+  }
+
+  #makeDurable(change: ModelChange): void {
+    if (change.durable) return;
+    change.durable = true;
+    for (const earlier of this.changes) if (needs(change, earlier)) this.#makeDurable(earlier);
+    // What a durable change overrides can no longer show, whether it is lost or kept.
+  }
+
+  #edit(name: string, edit: (old: string) => string): void {
+    const file = this.names.get(name);
+    if (file === undefined) throw new Error(`no ${name}`);
+    file.moments.push(edit(file.moments.at(-1) ?? ""));
+  }
+}
+
+/** True if `later` cannot be without the move `move`. */
+function needs(later: ModelChange, move: ModelChange): boolean {
+  if (!move.moved || move.index >= later.index) return false;
+  const [source, target] = move.sets;
+  if (source === undefined || target === undefined) return false;
+  if (later.sets.some(([path]) => path === source[0])) return true;
+  return later.moved && later.sets[0]?.[0] === target[0] && later.sets[1]?.[1] === target[1];
+}
+
+/** Every content: a length of any moment, each block of any moment. */
+function contentStates(file: ModelFile): string[] {
+  const longest = Math.max(...file.moments.map((moment) => moment.length));
+  const blocks: string[][] = [];
+  for (let start = 0; start < longest; start += BLOCK) {
+    blocks.push([
+      ...new Set(
+        file.moments.map((moment) => moment.slice(start, start + BLOCK).padEnd(BLOCK, "\0")),
+      ),
+    ]);
+  }
+  const states = new Set<string>();
+  for (const size of new Set(file.moments.map((moment) => moment.length))) {
+    for (const choice of product(blocks)) {
+      states.add(choice.join("").padEnd(size, "\0").slice(0, size));
+    }
+  }
+  return [...states];
+}
+
+function* product<T>(choices: readonly (readonly T[])[]): Generator<T[]> {
+  const [first, ...rest] = choices;
+  if (first === undefined) {
+    yield [];
+    return;
+  }
+  for (const item of first) for (const tail of product(rest)) yield [item, ...tail];
+}
+
+/** Long runs as a count. */
+function brief(content: string): string {
+  return content.replace(/(.)\1*/gs, (run) => `${run.length}${run[0] === "\0" ? "." : run[0]}`);
+}
+
+function runOn(fs: Fs, step: Step): void {
+  switch (step.do) {
+    case "create":
+      fs.create(step.name).close();
+      break;
+    case "syncDir":
+      syncDirectory(fs, step.dir);
+      break;
+    case "rename":
+      fs.rename(step.name, step.to);
+      break;
+    case "link":
+      fs.link(step.name, step.to);
+      break;
+    case "remove":
+      fs.remove(step.name);
+      break;
+    default: {
+      using file = fs.openReadWrite(step.name);
+      if (step.do === "write") {
+        file.writeAt(new Uint8Array(BLOCK).fill(step.fill.charCodeAt(0)), step.block * BLOCK);
+      } else if (step.do === "truncate") file.truncate(step.size);
+      else file.sync();
+    }
+  }
+}
+
+function stateOf(fs: Fs): string {
+  const parts: string[] = [];
+  for (const dir of ["/", "/d"]) {
+    for (const name of fs.list(dir)) {
+      const path = dir === "/" ? `/${name}` : `${dir}/${name}`;
+      const info = fs.stat(path);
+      if (info.isFile) parts.push(`${path}*${info.links}=${brief(latin1(readAll(fs, path)))}`);
+    }
+  }
+  return parts.sort((a, b) => a < b ? -1 : 1).join(" ");
+}
+
+/** A file system with the directory /d, synced. */
+function prepared(): CrashFs {
+  const fs = new CrashFs();
+  fs.mkdirAll("/d");
+  syncDirectory(fs, "/");
+  return fs;
+}
+
+function compare(steps: readonly Step[]): void {
+  const fs = prepared();
+  const model = new Model();
+  const done: Step[] = [];
+  for (const step of steps) {
+    const needsName = step.do !== "create" && step.do !== "syncDir";
+    if (needsName && !model.names.has(step.name)) continue;
+    if (step.do === "link" && model.names.has(step.to)) continue;
+    model.run(step);
+    runOn(fs, step);
+    done.push(step);
+  }
+  const expected = model.crashes();
+  const found = new Set<string>();
+  for (const state of fs.everyCrash()) {
+    const text = stateOf(state);
+    assert.ok(!found.has(text), `a state came twice: ${text}`);
+    found.add(text);
+  }
+  assert.deepEqual([...found].sort(), [...expected].sort(), JSON.stringify(done));
+}
+
+Deno.test("CrashFs.everyCrash() gives exactly the states of the model, for chosen histories", () => {
+  const histories: Step[][] = [
+    [],
+    [{ do: "create", name: "/a" }],
+    [{ do: "create", name: "/a" }, { do: "write", name: "/a", block: 0, fill: "x" }],
+    [
+      { do: "create", name: "/a" },
+      { do: "write", name: "/a", block: 1, fill: "x" },
+      { do: "sync", name: "/a" },
+      { do: "syncDir", dir: "/" },
+      { do: "truncate", name: "/a", size: 5000 },
+      { do: "truncate", name: "/a", size: 9000 },
+      { do: "write", name: "/a", block: 2, fill: "y" },
+    ],
+    [
+      { do: "create", name: "/a" },
+      { do: "syncDir", dir: "/" },
+      { do: "rename", name: "/a", to: "/d/b" },
+      { do: "create", name: "/a" },
+      { do: "rename", name: "/a", to: "/d/b" },
+      { do: "rename", name: "/d/b", to: "/c" },
+    ],
+    [
+      { do: "create", name: "/a" },
+      { do: "rename", name: "/a", to: "/b" },
+      { do: "create", name: "/a" },
+      { do: "rename", name: "/a", to: "/d/b" },
+      { do: "syncDir", dir: "/d" },
+    ],
+  ];
+  for (const history of histories) compare(history);
+});
+
+Deno.test("CrashFs.everyCrash() gives exactly the states of the model, for random histories", () => {
+  const name = fc.constantFrom("/a", "/b", "/d/a");
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("create" as const), name }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant("write" as const),
+        name,
+        block: fc.integer({ min: 0, max: 1 }),
+        fill: fc.constantFrom("x", "y", "z"),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant("truncate" as const),
+        name,
+        size: fc.constantFrom(0, 3000, 4096, 6000),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("sync" as const), name }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("syncDir" as const),
+        dir: fc.constantFrom("/", "/d"),
+      }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("rename" as const), name, to: name }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("link" as const), name, to: name }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("remove" as const), name }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 4, maxLength: 9 }), (steps) => compare(steps)),
+    { numRuns: 1500 },
+  );
+});
+
+Deno.test("CrashFs.everyCrash() refuses a history that is too long", () => {
+  const fs = new CrashFs();
+  for (let i = 0; i < 10; i++) fs.create(`/${i}`).close();
+  assert.throws(() => [...fs.everyCrash({ limit: 100 })], /more than 100 combinations/);
+});
+
+Deno.test("CrashFs.crashClone() gives one of the states of everyCrash(), and each of them by some seed", () => {
+  const fs = prepared();
+  using a = fs.create("/a");
+  a.writeAt(new Uint8Array(2 * BLOCK).fill(120), 0);
+  fs.rename("/a", "/d/b");
+  a.writeAt(new Uint8Array(BLOCK).fill(121), 0);
+  const every = new Set([...fs.everyCrash()].map(stateOf));
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 3000; seed++) {
+    const state = stateOf(fs.crashClone({ seed, unitBytes: 4096 }));
+    assert.ok(every.has(state), `seed ${seed}: ${state}`);
+    seen.add(state);
+  }
+  assert.deepEqual([...seen].sort(), [...every].sort());
+});
+
+Deno.test("MemFs.crashClone({ keep: 'synced' }) is one of the states of everyCrash()", () => {
+  fc.assert(
+    fc.property(fc.infiniteStream(fc.nat(5)), (choices) => {
+      const crash = prepared();
+      const mem = new MemFs();
+      mem.mkdirAll("/d");
+      syncDirectory(mem, "/");
+      const names = ["/a", "/d/b"];
+      for (let i = 0; i < 6; i++) {
+        const name = names[(choices.next().value ?? 0) % 2] ?? "/a";
+        const what = choices.next().value ?? 0;
+        for (const fs of [crash, mem]) {
+          using file = fs.openReadWrite(name);
+          if (what < 3) file.writeAt(new Uint8Array(100).fill(97 + i), what * 50);
+          else if (what === 3) file.sync();
+          else syncDirectory(fs, what === 4 ? "/" : "/d");
+        }
+      }
+      const worst = stateOf(mem.crashClone({ keep: "synced" }));
+      const every = [...crash.everyCrash()].map(stateOf);
+      assert.ok(every.includes(worst), worst);
+    }),
+    { numRuns: 100 },
+  );
+});

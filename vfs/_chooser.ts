@@ -1,0 +1,86 @@
+import { createRandom, type Random } from "./_random.ts";
+
+/** Decides each question that a crash leaves open; options are numbered from the oldest to the newest state. */
+export interface Chooser {
+  /** One of `count`, all alike. */
+  pick(count: number): number;
+  /** How far one unit of data got: 0 for the synced state, `count - 1` for the newest. */
+  version(count: number): number;
+  /** True if one change of a name got to the disk. */
+  keeps(): boolean;
+  /** A moment at which the whole file went to the disk, out of `count`; undefined: each unit for itself. */
+  moment(count: number): number | undefined;
+}
+
+/** Chooses by a seed. */
+export class SeededChooser implements Chooser {
+  readonly #random: Random;
+  readonly #keep: number;
+
+  /**
+   * `keep` is the probability that a change survives. Left out, the seed chooses one for the whole
+   * crash: mostly lost, mostly kept or in between, because most bugs show at the ends.
+   */
+  constructor(seed: number, keep?: number) {
+    this.#random = createRandom(seed);
+    this.#keep = keep ?? [0.04, 0.5, 0.96][this.pick(3)] ?? 0.5;
+  }
+
+  pick(count: number): number {
+    return Math.floor(this.#random() * count);
+  }
+
+  version(count: number): number {
+    if (!this.keeps()) return 0;
+    // The newest is what a system that had a little time has written.
+    return this.#random() < 0.5 ? count - 1 : this.pick(count);
+  }
+
+  keeps(): boolean {
+    return this.#random() < this.#keep;
+  }
+
+  moment(count: number): number | undefined {
+    return this.#random() < 0.15 ? this.pick(count) : undefined;
+  }
+}
+
+/** Goes through all choices, one after another: run, then {@linkcode next} until it says false. */
+export class EveryChooser implements Chooser {
+  readonly #path: { choice: number; readonly count: number }[] = [];
+  #depth = 0;
+
+  pick(count: number): number {
+    const step = this.#path[this.#depth];
+    this.#depth++;
+    if (step !== undefined) return step.choice;
+    this.#path.push({ choice: 0, count });
+    return 0;
+  }
+
+  version(count: number): number {
+    return this.pick(count);
+  }
+
+  keeps(): boolean {
+    return this.pick(2) === 1;
+  }
+
+  moment(): undefined {
+    // Such states are among those where each unit is chosen for itself.
+    return undefined;
+  }
+
+  /** Turns to the next combination; false if that was the last. */
+  next(): boolean {
+    this.#depth = 0;
+    let last = this.#path.at(-1);
+    while (last !== undefined && last.choice === last.count - 1) {
+      this.#path.pop();
+      last = this.#path.at(-1);
+    }
+    if (last === undefined) return false;
+    last.choice++;
+    return true;
+  }
+}

@@ -33,7 +33,7 @@ export class SeededChooser implements Chooser {
   version(count: number): number {
     if (!this.keeps()) return 0;
     // The newest is what a system that had a little time has written.
-    return this.#random() < 0.5 ? count - 1 : this.pick(count);
+    return this.#keep >= 1 || this.#random() < 0.5 ? count - 1 : this.pick(count);
   }
 
   keeps(): boolean {
@@ -41,7 +41,8 @@ export class SeededChooser implements Chooser {
   }
 
   moment(count: number): number | undefined {
-    return this.#random() < 0.15 ? this.pick(count) : undefined;
+    const between = this.#keep > 0 && this.#keep < 1;
+    return between && this.#random() < 0.15 ? this.pick(count) : undefined;
   }
 }
 

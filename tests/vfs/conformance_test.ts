@@ -1,4 +1,4 @@
-import { DenoFs, MemFs } from "../../vfs/mod.ts";
+import { CrashFs, DenoFs, MemFs } from "../../vfs/mod.ts";
 import { type ConformanceTarget, testConformance } from "./conformance.ts";
 
 function denoTarget(): ConformanceTarget {
@@ -25,3 +25,12 @@ testConformance("MemFs, a crash clone", () => ({
   fs: new MemFs().crashClone({ keep: "synced" }),
   root: "/",
 }));
+testConformance("CrashFs", () => ({ fs: new CrashFs(), root: "/" }));
+testConformance(
+  "CrashFs over MemFs",
+  () => ({ fs: new CrashFs({ over: new MemFs() }), root: "/" }),
+);
+testConformance("CrashFs over DenoFs", () => {
+  const { fs: over, root, close } = denoTarget();
+  return { fs: new CrashFs({ over, root }), root, ...(close && { close }) };
+});

@@ -15,6 +15,7 @@
  * ```
  * @module
  */
+export { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
 export {
   CrashFs,
   type CrashFsOptions,
@@ -22,6 +23,18 @@ export {
   type EveryCrashOptions,
 } from "./crash_fs.ts";
 export { DenoFs } from "./deno_fs.ts";
+export { type ArmedFault, FaultFs, type FaultFsOptions } from "./fault_fs.ts";
+export { type Fault, type FaultRule } from "./fault_rule.ts";
+export {
+  allOperations,
+  type FsOperation,
+  type FsOperationKind,
+  nameOperations,
+  printOperation,
+  readOperations,
+  syncOperations,
+  writeOperations,
+} from "./operations.ts";
 export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
 export { fsFromSpec } from "./spec.ts";

@@ -1,4 +1,4 @@
-import { CrashFs, DenoFs, MemFs } from "../../vfs/mod.ts";
+import { CrashFs, DenoFs, FaultFs, MemFs } from "../../vfs/mod.ts";
 import { type ConformanceTarget, testConformance } from "./conformance.ts";
 
 function denoTarget(): ConformanceTarget {
@@ -34,3 +34,4 @@ testConformance("CrashFs over DenoFs", () => {
   const { fs: over, root, close } = denoTarget();
   return { fs: new CrashFs({ over, root }), root, ...(close && { close }) };
 });
+testConformance("FaultFs without rules", () => ({ fs: new FaultFs(new MemFs()), root: "/" }));

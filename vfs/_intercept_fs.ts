@@ -1,0 +1,228 @@
+import { failSync, isLosable, type LosableFile } from "./_lose_dirty.ts";
+import type { FsOperation, FsOperationKind } from "./operations.ts";
+import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
+
+/**
+ * What happens around each call. Every method but `call` and `callAsync` has the meaning of those
+ * two unless it is given: it may look at the bytes and at the file underneath.
+ */
+export interface Hooks {
+  call<T>(operation: FsOperation, run: () => T): T;
+  callAsync<T>(operation: FsOperation, run: () => Promise<T>): Promise<T>;
+  /** `write` writes what it is given where the call wanted it; to be called once at most. */
+  write?(
+    operation: FsOperation,
+    parts: readonly Uint8Array[],
+    write: (parts: readonly Uint8Array[]) => void,
+  ): void;
+  read?(operation: FsOperation, into: Uint8Array, run: () => number): number;
+  readAsync?(operation: FsOperation, into: Uint8Array, run: () => Promise<number>): Promise<number>;
+  /** Of `sync` and `syncData` the result counts for nothing. */
+  sync?(operation: FsOperation, file: File, run: () => boolean): boolean;
+  /** A file or directory was opened; what is returned takes its place. */
+  opened?(file: File): File;
+}
+
+/** A file system with hooks around every call, for wrappers that care about more than speed. */
+export class InterceptFs implements Fs {
+  readonly name: string;
+  readonly #inner: Fs;
+  readonly #hooks: Hooks;
+
+  constructor(name: string, inner: Fs, hooks: Hooks) {
+    this.name = `${name}(${inner.name})`;
+    this.#inner = inner;
+    this.#hooks = hooks;
+  }
+
+  create(path: string): File {
+    return this.#open({ kind: "create", path }, () => this.#inner.create(path));
+  }
+
+  open(path: string): File {
+    return this.#open({ kind: "open", path }, () => this.#inner.open(path));
+  }
+
+  openReadWrite(path: string): File {
+    return this.#open({ kind: "openReadWrite", path }, () => this.#inner.openReadWrite(path));
+  }
+
+  openDir(path: string): File {
+    return this.#open({ kind: "openDir", path }, () => this.#inner.openDir(path));
+  }
+
+  link(existing: string, path: string): void {
+    const operation: FsOperation = { kind: "link", path: existing, to: path };
+    this.#hooks.call(operation, () => this.#inner.link(existing, path));
+  }
+
+  remove(path: string): void {
+    this.#hooks.call({ kind: "remove", path }, () => this.#inner.remove(path));
+  }
+
+  removeAll(path: string): void {
+    this.#hooks.call({ kind: "removeAll", path }, () => this.#inner.removeAll(path));
+  }
+
+  rename(from: string, to: string): void {
+    this.#hooks.call({ kind: "rename", path: from, to }, () => this.#inner.rename(from, to));
+  }
+
+  reuseForWrite(from: string, to: string): File {
+    const operation: FsOperation = { kind: "reuseForWrite", path: from, to };
+    return this.#open(operation, () => this.#inner.reuseForWrite(from, to));
+  }
+
+  mkdirAll(path: string): void {
+    this.#hooks.call({ kind: "mkdirAll", path }, () => this.#inner.mkdirAll(path));
+  }
+
+  lock(path: string): Lock {
+    const lock = this.#hooks.call({ kind: "lock", path }, () => this.#inner.lock(path));
+    const close = () => this.#hooks.call({ kind: "unlock", path }, () => lock.close());
+    return { close, [Symbol.dispose]: close };
+  }
+
+  list(path: string): string[] {
+    return this.#hooks.call({ kind: "list", path }, () => this.#inner.list(path));
+  }
+
+  stat(path: string): FileInfo {
+    return this.#hooks.call({ kind: "stat", path }, () => this.#inner.stat(path));
+  }
+
+  diskUsage(path: string): DiskUsage {
+    return this.#hooks.call({ kind: "diskUsage", path }, () => this.#inner.diskUsage(path));
+  }
+
+  #open(operation: FsOperation, open: () => File): File {
+    const file = new InterceptFile(this.#hooks.call(operation, open), this.#hooks);
+    return this.#hooks.opened?.(file) ?? file;
+  }
+}
+
+class InterceptFile implements LosableFile {
+  readonly path: string;
+  readonly #inner: File;
+  readonly #hooks: Hooks;
+
+  constructor(inner: File, hooks: Hooks) {
+    this.path = inner.path;
+    this.#inner = inner;
+    this.#hooks = hooks;
+  }
+
+  read(into: Uint8Array): number {
+    const operation = this.#operation("read", undefined, into.length);
+    return this.#read(operation, into, () => this.#inner.read(into));
+  }
+
+  readAt(into: Uint8Array, offset: number): number {
+    const operation = this.#operation("readAt", offset, into.length);
+    return this.#read(operation, into, () => this.#inner.readAt(into, offset));
+  }
+
+  readAtAsync(into: Uint8Array, offset: number): Promise<number> {
+    const operation = this.#operation("readAtAsync", offset, into.length);
+    const run = () => this.#inner.readAtAsync(into, offset);
+    return this.#hooks.readAsync?.(operation, into, run) ?? this.#hooks.callAsync(operation, run);
+  }
+
+  write(bytes: Uint8Array): void {
+    const operation = this.#operation("write", undefined, bytes.length);
+    this.#write(operation, [bytes], (parts) => {
+      for (const part of parts) this.#inner.write(part);
+    });
+  }
+
+  writeAt(bytes: Uint8Array, offset: number): void {
+    const operation = this.#operation("writeAt", offset, bytes.length);
+    this.#write(operation, [bytes], (parts) => {
+      for (const part of parts) this.#inner.writeAt(part, offset);
+    });
+  }
+
+  writeVectorAt(parts: readonly Uint8Array[], offset: number): void {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const operation = this.#operation("writeVectorAt", offset, length);
+    this.#write(operation, parts, (some) => this.#inner.writeVectorAt(some, offset));
+  }
+
+  sync(): void {
+    this.#sync(this.#operation("sync"), () => {
+      this.#inner.sync();
+      return true;
+    });
+  }
+
+  syncData(): void {
+    this.#sync(this.#operation("syncData"), () => {
+      this.#inner.syncData();
+      return true;
+    });
+  }
+
+  syncTo(length: number): boolean {
+    const operation = this.#operation("syncTo", undefined, length);
+    return this.#sync(operation, () => this.#inner.syncTo(length));
+  }
+
+  [failSync](reached: () => boolean): void {
+    if (isLosable(this.#inner)) this.#inner[failSync](reached);
+  }
+
+  preallocate(offset: number, length: number): void {
+    const operation = this.#operation("preallocate", offset, length);
+    this.#hooks.call(operation, () => this.#inner.preallocate(offset, length));
+  }
+
+  prefetch(offset: number, length: number): void {
+    const operation = this.#operation("prefetch", offset, length);
+    this.#hooks.call(operation, () => this.#inner.prefetch(offset, length));
+  }
+
+  truncate(length: number): void {
+    const operation = this.#operation("truncate", undefined, length);
+    this.#hooks.call(operation, () => this.#inner.truncate(length));
+  }
+
+  stat(): FileInfo {
+    return this.#hooks.call(this.#operation("fileStat"), () => this.#inner.stat());
+  }
+
+  close(): void {
+    this.#hooks.call(this.#operation("close"), () => this.#inner.close());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #operation(kind: FsOperationKind, offset?: number, length?: number): FsOperation {
+    return {
+      kind,
+      path: this.path,
+      ...(offset === undefined ? undefined : { offset }),
+      ...(length === undefined ? undefined : { length }),
+    };
+  }
+
+  #read(operation: FsOperation, into: Uint8Array, run: () => number): number {
+    if (this.#hooks.read === undefined) return this.#hooks.call(operation, run);
+    return this.#hooks.read(operation, into, run);
+  }
+
+  #write(
+    operation: FsOperation,
+    parts: readonly Uint8Array[],
+    write: (parts: readonly Uint8Array[]) => void,
+  ): void {
+    if (this.#hooks.write === undefined) this.#hooks.call(operation, () => write(parts));
+    else this.#hooks.write(operation, parts, write);
+  }
+
+  #sync(operation: FsOperation, run: () => boolean): boolean {
+    if (this.#hooks.sync === undefined) return this.#hooks.call(operation, run);
+    return this.#hooks.sync(operation, this.#inner, run);
+  }
+}

@@ -105,23 +105,20 @@ export class SlabPool {
 
   /**
    * Sees to it that a slab is free or about to be: if none is, the flushed slab with the oldest
-   * segment goes to be zeroed and no longer serves reads. Returns true if the flush worker has to
-   * be called for that.
+   * segment goes to be zeroed by the flush worker and no longer serves reads.
    */
-  replenish(): boolean {
-    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return false;
+  replenish(): void {
+    const control = this.#control;
+    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return;
     const oldest = this.residents.find((slab) =>
-      this.#control.get(slab.slot, SlotWord.state) === SlotState.flushed
+      control.get(slab.slot, SlotWord.state) === SlotState.flushed
     );
-    if (oldest === undefined) return false;
+    if (oldest === undefined) return;
     this.#resident.delete(oldest.segment);
-    if (oldest.image.bytes.length !== this.#options.slabBytes) {
-      this.#images[oldest.slot] = undefined;
-      this.#control.set(oldest.slot, SlotWord.state, SlotState.free);
-      return false;
-    }
-    this.#control.set(oldest.slot, SlotWord.state, SlotState.cleaning);
-    return true;
+    const reusable = oldest.image.bytes.length === this.#options.slabBytes;
+    if (!reusable) this.#images[oldest.slot] = undefined;
+    const next = reusable ? SlotState.cleaning : SlotState.free;
+    control.set(oldest.slot, SlotWord.state, next);
   }
 
   /** Sends the memory of every slot to `listener`, for a worker that has just started. */

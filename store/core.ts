@@ -243,8 +243,11 @@ export class StoreCore {
     }
   }
 
+  /** Sees to it that a slab is free or will be, and that somebody works on what the flush worker has to do. */
   #replenish(): void {
-    if (this.pool.replenish()) this.#host.ring(Role.flush);
+    this.pool.replenish();
+    const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
+    if (work > 0) this.#host.ring(Role.flush);
   }
 
   #fail(error: FlagstoneError): void {

@@ -2,12 +2,12 @@ import { createRandom, type Random } from "./_random.ts";
 
 /** Decides each question that a crash leaves open; options are numbered from the oldest to the newest state. */
 export interface Chooser {
-  /** One of `count`, all alike. */
-  pick(count: number): number;
   /** How far one unit of data got: 0 for the synced state, `count - 1` for the newest. */
-  version(count: number): number;
-  /** True if one change of a name got to the disk. */
-  keeps(): boolean;
+  data(count: number): number;
+  /** How far something got that the journal knows: a length, or the changes of names in their order. */
+  meta(count: number): number;
+  /** True if one change of a name got to the disk by itself. */
+  keepsName(): boolean;
   /** A moment at which the whole file went to the disk, out of `count`; undefined: each unit for itself. */
   moment(count: number): number | undefined;
 }
@@ -15,34 +15,47 @@ export interface Chooser {
 /** Chooses by a seed. */
 export class SeededChooser implements Chooser {
   readonly #random: Random;
-  readonly #keep: number;
+  readonly #keepData: number;
+  readonly #keepMeta: number;
 
   /**
-   * `keep` is the probability that a change survives. Left out, the seed chooses one for the whole
-   * crash: mostly lost, mostly kept or in between, because most bugs show at the ends.
+   * The probabilities with which a change of data, and one of lengths and names, survives. Left
+   * out, the seed chooses them for the whole crash: mostly lost, mostly kept or in between, because
+   * most bugs show where one of them is kept and the other lost.
    */
-  constructor(seed: number, keep?: number) {
+  constructor(seed: number, keepData?: number, keepMeta?: number) {
     this.#random = createRandom(seed);
-    this.#keep = keep ?? [0.04, 0.5, 0.96][this.pick(3)] ?? 0.5;
+    const likely = [0.04, 0.5, 0.96];
+    this.#keepData = keepData ?? likely[this.pick(3)] ?? 0.5;
+    this.#keepMeta = keepMeta ?? likely[this.pick(3)] ?? 0.5;
   }
 
+  /** One of `count`, all alike. */
   pick(count: number): number {
     return Math.floor(this.#random() * count);
   }
 
-  version(count: number): number {
-    if (!this.keeps()) return 0;
-    // The newest is what a system that had a little time has written.
-    return this.#keep >= 1 || this.#random() < 0.5 ? count - 1 : this.pick(count);
+  data(count: number): number {
+    return this.#version(count, this.#keepData);
   }
 
-  keeps(): boolean {
-    return this.#random() < this.#keep;
+  meta(count: number): number {
+    return this.#version(count, this.#keepMeta);
+  }
+
+  keepsName(): boolean {
+    return this.#random() < this.#keepMeta;
   }
 
   moment(count: number): number | undefined {
-    const between = this.#keep > 0 && this.#keep < 1;
+    const between = this.#keepData > 0 && this.#keepData < 1;
     return between && this.#random() < 0.15 ? this.pick(count) : undefined;
+  }
+
+  #version(count: number, keep: number): number {
+    if (this.#random() >= keep) return 0;
+    // The newest is what a system that had a little time has written.
+    return keep >= 1 || this.#random() < 0.5 ? count - 1 : this.pick(count);
   }
 }
 
@@ -51,6 +64,7 @@ export class EveryChooser implements Chooser {
   readonly #path: { choice: number; readonly count: number }[] = [];
   #depth = 0;
 
+  /** One of `count`. */
   pick(count: number): number {
     const step = this.#path[this.#depth];
     this.#depth++;
@@ -59,11 +73,15 @@ export class EveryChooser implements Chooser {
     return 0;
   }
 
-  version(count: number): number {
+  data(count: number): number {
     return this.pick(count);
   }
 
-  keeps(): boolean {
+  meta(count: number): number {
+    return this.pick(count);
+  }
+
+  keepsName(): boolean {
     return this.pick(2) === 1;
   }
 

@@ -47,7 +47,7 @@ export function chooseSurvivors(
 function keepPrefix(journal: NameJournal, chooser: Chooser): NameChange[] {
   const changes = journal.unsynced();
   const forced = changes.filter((change) => change.order <= journal.forced).length;
-  return changes.slice(0, forced + chooser.version(changes.length - forced + 1));
+  return changes.slice(0, forced + chooser.meta(changes.length - forced + 1));
 }
 
 /** No order at all, but that no move is torn apart. */
@@ -58,7 +58,7 @@ function keepSome(changes: readonly NameChange[], chooser: Chooser): NameChange[
   for (let at = changes.length - 1; at >= 0; at--) {
     const change = changes[at];
     if (change === undefined) continue;
-    if (!needed.has(change) && !chooser.keeps()) continue;
+    if (!needed.has(change) && !chooser.keepsName()) continue;
     kept.push(change);
     for (const move of moves) if (mustPrecede(move, change)) needed.add(move);
   }

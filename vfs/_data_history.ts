@@ -46,12 +46,12 @@ export class DataHistory implements ContentHistory {
   ): Image {
     const changes = this.#changes.slice(0, count);
     const sizes = successiveSizes(disk.size, changes);
-    const size = sizes[chooser?.version(sizes.length) ?? sizes.length - 1] ?? disk.size;
+    const size = sizes[chooser?.meta(sizes.length) ?? sizes.length - 1] ?? disk.size;
     const pages = new Map(disk.pages);
     /** Pages that are ours and not shared with the disk's image. */
     const fresh = new Set<number>();
     for (const [unit, touching] of changesByUnit(disk, changes, unitBytes)) {
-      const applied = chooser?.version(touching.length + 1) ?? touching.length;
+      const applied = chooser?.data(touching.length + 1) ?? touching.length;
       if (applied === 0) continue;
       const start = unit * unitBytes;
       const index = Math.floor(start / PAGE_BYTES);

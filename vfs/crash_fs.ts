@@ -33,8 +33,10 @@ export interface CrashOptions {
    * chooses.
    */
   readonly unitBytes?: 512 | 4096;
-  /** The probability that a unit of data, or a change of a name, survives unsynced. Default: the seed chooses. */
-  readonly keepUnsynced?: number;
+  /** The probability that a unit of data survives unsynced. Default: the seed chooses. */
+  readonly keepData?: number;
+  /** The probability that a change of a length or of a name survives unsynced. Default: the seed chooses. */
+  readonly keepNames?: number;
   /**
    * `journalled`: changes of names survive in their order, and any sync takes all before it along
    * (as on ext4). `weak`: each survives or not by itself, only moves are atomic. Default: the seed
@@ -253,7 +255,7 @@ export class CrashFs implements Fs {
   }
 
   #survivorsBySeed(options: CrashOptions): Survivors {
-    const chooser = new SeededChooser(options.seed, options.keepUnsynced);
+    const chooser = new SeededChooser(options.seed, options.keepData, options.keepNames);
     const bySeed: { names: NameOrder; unitBytes: number } = {
       names: chooser.pick(2) === 0 ? "journalled" : "weak",
       unitBytes: chooser.pick(2) === 0 ? 512 : 4096,

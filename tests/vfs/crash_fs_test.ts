@@ -48,7 +48,7 @@ Deno.test("CrashFs.crashClone() is the same for the same seed, and keeps all tha
 Deno.test("CrashFs.crashClone() gives a file system that is synced as it is and can crash again", () => {
   const fs = new CrashFs();
   writeAll(fs, "/a", "a");
-  const clone = fs.crashClone({ seed: 1, keepUnsynced: 1 });
+  const clone = fs.crashClone({ seed: 1, keepData: 1, keepNames: 1 });
   assert.deepEqual(readTree(clone, "/"), { a: "a" });
   writeAll(clone, "/b", "b");
   const expected = [{ a: "a", b: "" }, { a: "a", b: "\0" }, { a: "a", b: "b" }, { a: "a" }];
@@ -56,13 +56,18 @@ Deno.test("CrashFs.crashClone() gives a file system that is synced as it is and 
   assert.deepEqual(readTree(fs, "/"), { a: "a" });
 });
 
-Deno.test("CrashFs.crashClone({ keepUnsynced }) loses all with 0 and nothing with 1", () => {
+Deno.test("CrashFs.crashClone({ keepData, keepNames }) loses all with 0 and nothing with 1", () => {
   const fs = new CrashFs();
   writeSynced(fs, "/a", "a");
   writeAll(fs, "/b", "b");
   fs.remove("/a");
-  assert.deepEqual(trees(fs, { keepUnsynced: 0 }).filter((tree) => tree["a"] !== "a"), []);
-  assert.ok(trees(fs, { keepUnsynced: 1, names: "weak" }).every((tree) => !("a" in tree)));
+  assert.deepEqual(
+    trees(fs, { keepData: 0, keepNames: 0 }).filter((tree) => tree["a"] !== "a"),
+    [],
+  );
+  assert.ok(
+    trees(fs, { keepData: 1, keepNames: 1, names: "weak" }).every((tree) => !("a" in tree)),
+  );
 });
 
 Deno.test("CrashFs.crashClone({ names: 'journalled' }) keeps names in order, and forces them with any sync", () => {
@@ -94,7 +99,7 @@ Deno.test("CrashFs.crash() loses power in place: handles are dead, locks are fre
   const a = fs.openReadWrite("/a");
   a.write(bytes("lost"));
   const lock = fs.lock("/LOCK");
-  fs.crash({ seed: 3, keepUnsynced: 0 });
+  fs.crash({ seed: 3, keepData: 0, keepNames: 0 });
   assert.deepEqual(readTree(fs, "/"), { a: "kept" });
   throwsCode("CLOSED", () => a.write(bytes("x")));
   using _again = fs.lock("/LOCK");
@@ -120,7 +125,7 @@ Deno.test("CrashFs({ over }) rewrites the file system below, and leaves what is 
       file.write(bytes("LOST"));
       const lock = fs.lock(`${root}/LOCK`);
       throwsCode("INVALID", () => fs.create(`${root}x`));
-      fs.crash({ seed: 5, keepUnsynced: 0, names: "weak" });
+      fs.crash({ seed: 5, keepData: 0, keepNames: 0, names: "weak" });
       assert.deepEqual(readTree(over, root), {
         alias: "before",
         before: "before",

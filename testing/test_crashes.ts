@@ -32,7 +32,7 @@ export interface CrashScenario<Promised> {
 
 /** How many crashes, and which. */
 export interface CrashTestOptions {
-  /** Different states to try for each moment. Default 32: the four extremes (names or data all lost or all kept), the rest by seed. */
+  /** Different states to try for each moment. Default 50: the four extremes (names or data all lost or all kept), the rest by seed. */
   readonly statesPerMoment?: number;
   /** The first seed. Default 0. */
   readonly seed?: number;
@@ -69,7 +69,7 @@ export async function testCrashes<Promised>(
   scenario: CrashScenario<Promised>,
   options: CrashTestOptions = {},
 ): Promise<CrashTestReport> {
-  const states = options.statesPerMoment ?? 32;
+  const states = options.statesPerMoment ?? 50;
   const firstSeed = options.seed ?? 0;
   const base = new CrashFs();
   await scenario.prepare?.(base);

@@ -25,9 +25,9 @@ export class SeededChooser implements Chooser {
    */
   constructor(seed: number, keepData?: number, keepMeta?: number) {
     this.#random = createRandom(seed);
-    const likely = [0.04, 0.5, 0.96];
-    this.#keepData = keepData ?? likely[this.pick(3)] ?? 0.5;
-    this.#keepMeta = keepMeta ?? likely[this.pick(3)] ?? 0.5;
+    const likely = [0.05, 0.5, 0.8, 0.95];
+    this.#keepData = keepData ?? likely[this.pick(4)] ?? 0.5;
+    this.#keepMeta = keepMeta ?? likely[this.pick(4)] ?? 0.5;
   }
 
   /** One of `count`, all alike. */

@@ -15,7 +15,7 @@ async function plant(
 ): Promise<void> {
   const options = wrap === undefined ? {} : { wrap };
   const report = await testCrashes(make(false), options);
-  assert.ok(report.moments >= 2 && report.crashes === report.moments * 32);
+  assert.ok(report.moments >= 2 && report.crashes === report.moments * 50);
   await assert.rejects(
     testCrashes(make(true), options),
     /After a crash before .* the check failed/,
@@ -181,7 +181,7 @@ Deno.test("testCrashes() finds a footer without a checksum", () =>
         const found = content.subarray(0, view.getUint32(0));
         // Right: a footer whose checksum does not fit is no footer.
         if (!buggy && view.getUint32(4) !== checksum(found)) return;
-        assert.deepEqual(found, body, "a complete segment with a hole");
+        assert.equal(text(found) === text(body), true, "a complete segment with a hole");
       },
     };
   }));

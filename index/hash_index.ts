@@ -17,7 +17,7 @@ const Entry = {
 };
 /** An entry is this many words. */
 const ENTRY_WORDS = 9;
-const FIRST_ENTRIES = 8;
+const FIRST_ENTRIES = 32;
 const TWO_32 = 0x1_0000_0000;
 const SEQUENCE_HIGH_MASK = (1 << 21) - 1;
 const FLAGS_SHIFT = 24;
@@ -196,7 +196,8 @@ export class HashIndex {
       if (old[from + Entry.length] === 0) continue;
       let slot = (old[from + Entry.h3]! >>> 8) & mask;
       while (table[slot * ENTRY_WORDS + Entry.length] !== 0) slot = (slot + 1) & mask;
-      table.set(old.subarray(from, from + ENTRY_WORDS), slot * ENTRY_WORDS);
+      const to = slot * ENTRY_WORDS;
+      for (let word = 0; word < ENTRY_WORDS; word++) table[to + word] = old[from + word]!;
     }
     this.#tables[shard] = table;
     return table;

@@ -12,6 +12,8 @@ import type { SegmentSet } from "./segment_set.ts";
 import { SpaceQueue } from "./space_queue.ts";
 import type { Durability, RecoveryReport } from "./types.ts";
 
+/** In one turn, the log worker is called again after so many bytes. */
+const EARLY_CALL_BYTES = 1024 * 1024;
 /** A slab of which less than one part in so many is used is not sealed by `close`. */
 const LEAST_SEALED_PART = 4;
 
@@ -59,7 +61,9 @@ export class StoreCore {
   readonly #undurable: Slab[] = [];
   #failure: FlagstoneError | undefined;
   #watching = false;
-  #bellQueued = false;
+  #turnOpen = false;
+  /** Position in the log at which the log worker was last called for sheer size. */
+  #calledAt = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #stallSeen = 0;
   #flushedWaiters: (() => void)[] = [];
@@ -113,6 +117,7 @@ export class StoreCore {
     if (rotated) this.#undurable.push(this.memtable.active!);
     this.#replenish();
     this.ringLog();
+    this.#host.ring(Role.log);
     return rotated ? this.memtable.reserve(bytes) : -1;
   }
 
@@ -124,8 +129,12 @@ export class StoreCore {
     value: T,
   ): Promise<T> {
     this.ringLog();
-    if (durability === "memory") return Promise.resolve(value);
     const position = slab.baseSequence + end;
+    if (position - this.#calledAt >= EARLY_CALL_BYTES) {
+      this.#calledAt = position;
+      this.#host.ring(Role.log);
+    }
+    if (durability === "memory") return Promise.resolve(value);
     const synced = durability === "synced";
     this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
     return (synced ? this.#synced : this.#written).push(position, value);
@@ -164,11 +173,16 @@ export class StoreCore {
     this.ringLog();
   }
 
-  /** Calls the log worker once this turn of the event loop is over: many writes, one call. */
+  /**
+   * Calls the log worker, at the first write of a turn of the event loop and at the turn's end: it
+   * wakes up while the turn goes on, and finds all of its writes together.
+   */
   ringLog(): void {
-    if (this.#bellQueued) return;
-    this.#bellQueued = true;
-    queueMicrotask(this.#ringBell);
+    if (this.#turnOpen) return;
+    this.#turnOpen = true;
+    Atomics.store(this.control.words, Word.turn, 1);
+    this.#host.ring(Role.log);
+    queueMicrotask(this.#endTurn);
   }
 
   /** Ends the workers, closes files, gives up the lock. What still waits is rejected. */
@@ -189,8 +203,9 @@ export class StoreCore {
     return this.#failure;
   }
 
-  readonly #ringBell = (): void => {
-    this.#bellQueued = false;
+  readonly #endTurn = (): void => {
+    this.#turnOpen = false;
+    Atomics.store(this.control.words, Word.turn, 0);
     this.#host.ring(Role.log);
     this.#watch();
   };

@@ -35,7 +35,9 @@ export {
   syncOperations,
   writeOperations,
 } from "./operations.ts";
+export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
 export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
+export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";

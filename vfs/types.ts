@@ -34,7 +34,10 @@ export interface Lock extends Disposable {
  * How another thread can make the same file system: plain data that `postMessage` can carry.
  * `kind` names the implementation, the rest are its settings.
  */
-export type FsSpec = { readonly kind: "deno" };
+export type FsSpec =
+  | { readonly kind: "deno" }
+  /** A file system of another thread, reached through memory that both share; see `serveFs`. */
+  | { readonly kind: "proxy"; readonly name: string; readonly memory: SharedArrayBuffer };
 
 /**
  * An open file or directory. A handle belongs to one thread. Calls are synchronous but for

@@ -11,6 +11,8 @@ export const Word = {
   flushDoorbell: 1,
   /** 1 = workers end once they have nothing left to do. Writer: main. */
   stop: 2,
+  /** 1 from the first write of a turn of main's event loop to the turn's end: more may follow. Writer: main. */
+  turn: 3,
 
   /** 1 while the log worker waits on its doorbell. Writer: log worker. */
   logParked: 16,

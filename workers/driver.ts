@@ -8,6 +8,11 @@ import { type Loop, StepResult } from "./loop.ts";
 import type { StartMessage } from "./protocol.ts";
 import { SlabTable } from "./slab_table.ts";
 
+/** How long the log worker stays awake after work; about what waking it would cost, several times over. */
+const LOG_SPIN_MS = 0.2;
+/** Looks at the doorbell between looks at the clock. */
+const SPINS_PER_LOOK = 50;
+
 /** The shared words of a role. */
 export function roleWords(role: Role): { doorbell: number; parked: number; life: number } {
   return role === Role.log
@@ -35,6 +40,8 @@ export class Driver {
   readonly #loop: Loop;
   readonly #words: { doorbell: number; parked: number; life: number };
   readonly #idleMs: number;
+  readonly #spinMs: number;
+  #spinUntil = 0;
 
   /** Makes the loop that `start` asks for. */
   constructor(start: StartMessage) {
@@ -46,6 +53,7 @@ export class Driver {
       : new FlushLoop(this.#control, this.#slabs, fs, start.directory);
     this.#words = roleWords(start.role);
     this.#idleMs = start.idleMs;
+    this.#spinMs = start.role === Role.log && navigator.hardwareConcurrency > 1 ? LOG_SPIN_MS : 0;
   }
 
   /** Learns of a slot's memory. */
@@ -59,17 +67,27 @@ export class Driver {
    */
   run(): boolean {
     const { words } = this.#control;
+    let hurry = false;
     for (;;) {
       const seen = Atomics.load(words, this.#words.doorbell);
-      const result = this.#step();
+      const result = this.#step(hurry);
+      hurry = false;
       if (result === StepResult.needsBuffer) return true;
-      if (result === StepResult.worked) continue;
+      if (result === StepResult.worked) {
+        this.#spinUntil = performance.now() + this.#spinMs;
+        continue;
+      }
       if (Atomics.load(words, Word.stop) !== 0) {
         if (this.#rest()) continue;
         Atomics.store(words, this.#words.life, WorkerLife.absent);
         break;
       }
-      if (this.#park(seen)) continue;
+      if (result === StepResult.gathering) {
+        this.#spinUntil = performance.now() + this.#loop.patienceMs;
+        hurry = !this.#spin(seen);
+        continue;
+      }
+      if (this.#spin(seen) || this.#park(seen)) continue;
       if (this.#rest() || !this.#leave(seen)) continue;
       break;
     }
@@ -77,9 +95,9 @@ export class Driver {
     return false;
   }
 
-  #step(): StepResult {
+  #step(hurry: boolean): StepResult {
     try {
-      return this.#loop.step();
+      return this.#loop.step(hurry);
     } catch (error) {
       this.#control.fail(loopFailure(error));
       return StepResult.idle;
@@ -95,7 +113,21 @@ export class Driver {
     }
   }
 
-  /** Waits on the doorbell. False if nobody rang for half the idle time. */
+  /**
+   * Watches the doorbell for a moment after work, without sleeping: under load the next writes come
+   * at once, and then neither side pays for putting a thread to sleep and waking it.
+   */
+  #spin(seen: number): boolean {
+    const { words } = this.#control;
+    while (performance.now() < this.#spinUntil) {
+      for (let i = 0; i < SPINS_PER_LOOK; i++) {
+        if (Atomics.load(words, this.#words.doorbell) !== seen) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Sleeps until the doorbell rings. False if nobody rang for half the idle time. */
   #park(seen: number): boolean {
     const { words } = this.#control;
     Atomics.store(words, this.#words.parked, 1);

@@ -8,6 +8,8 @@ import type { SlabTable } from "./slab_table.ts";
  * Turns durable logs into sealed segments, the oldest first, and zeroes slabs for their next use.
  */
 export class FlushLoop implements Loop {
+  /** Nothing gains by waiting. */
+  readonly patienceMs = 0;
   readonly #control: Control;
   readonly #slabs: SlabTable;
   readonly #fs: Fs;
@@ -22,7 +24,7 @@ export class FlushLoop implements Loop {
   }
 
   /** Zeroes one slab if one is to be zeroed (a writer may wait for it), else seals one segment. */
-  step(): StepResult {
+  step(_hurry: boolean): StepResult {
     if (this.#control.failed) return StepResult.idle;
     const dirty = this.#oldest(SlotState.cleaning);
     if (dirty !== -1) return this.#clean(dirty);

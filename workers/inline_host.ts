@@ -69,7 +69,9 @@ export class InlineHost implements Host {
   /** Has a role do what it does before a long pause; returns once that is done. */
   rest(role: Role): void {
     try {
-      while (this.#loops[role].rest()) while (this.#loops[role].step() === StepResult.worked);
+      while (this.#loops[role].rest()) {
+        while (this.#loops[role].step(true) === StepResult.worked);
+      }
     } catch (error) {
       this.#control.fail(loopFailure(error));
     }
@@ -81,10 +83,11 @@ export class InlineHost implements Host {
     const flushBell = Atomics.load(this.#control.words, Word.flushDoorbell);
     let result: StepResult = StepResult.idle;
     try {
-      result = this.#loops[role].step();
+      result = this.#loops[role].step(false);
     } catch (error) {
       this.#control.fail(loopFailure(error));
     }
+    // A gathering loop is called again at the end of main's turn.
     if (result === StepResult.worked) this.ring(role);
     if (Atomics.load(this.#control.words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
     this.#tell();

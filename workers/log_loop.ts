@@ -20,6 +20,11 @@ import type { SlabTable } from "./slab_table.ts";
 
 /** Most bytes that one write hands to the file system: large writes are much faster, up to about here. */
 const MAX_WRITE_BYTES = 16 * 1024 * 1024;
+/** While more records are about to come, writing begins with this many bytes. */
+const EARLY_WRITE_BYTES = 1024 * 1024;
+/** See `LogLoop.patienceMs`. */
+const MAX_PATIENCE_MS = 5;
+const SYNC_AVERAGED_OVER = 16;
 const NO_KEY = new Int32Array(0);
 
 /**
@@ -37,6 +42,8 @@ export class LogLoop implements Loop {
   #file: File | undefined;
   /** Records up to here were seen published. */
   #published = 0;
+  /** Moving average of what a sync takes. */
+  #syncMs = 0.1;
 
   /** Makes a loop over the slabs of `control`, writing into `directory`. */
   constructor(control: Control, slabs: SlabTable, fs: Fs, directory: string) {
@@ -46,8 +53,12 @@ export class LogLoop implements Loop {
     this.#directory = directory;
   }
 
-  /** Writes what is published, then syncs if anyone waits for that or the segment is complete. */
-  step(): StepResult {
+  /**
+   * Writes what is published, then syncs if anyone waits for that or the segment is complete. While
+   * main's turn goes on, nobody could learn of a sync and more records may come: then only a large
+   * piece is written, and nothing is synced, until the turn ends.
+   */
+  step(hurry: boolean): StepResult {
     const control = this.#control;
     if (control.failed) return StepResult.idle;
     if (this.#slot === -1 && !this.#begin()) return StepResult.idle;
@@ -58,8 +69,12 @@ export class LogLoop implements Loop {
     const sealed = control.get(slot, SlotWord.state) === SlotState.sealed;
     const file = this.#file ??= this.#openFile(slot, image);
 
+    const gathering = !hurry && !sealed && Atomics.load(control.words, Word.turn) !== 0;
     const published = this.#findPublished(image);
     let written = control.get(slot, SlotWord.written);
+    if (gathering && published > written && published - written < EARLY_WRITE_BYTES) {
+      return StepResult.gathering;
+    }
     const worked = published > written;
     while (written < published) {
       const to = Math.min(published, written + MAX_WRITE_BYTES);
@@ -71,7 +86,7 @@ export class LogLoop implements Loop {
     }
     const complete = sealed && written === control.get(slot, SlotWord.end);
     const synced = control.get(slot, SlotWord.synced);
-    if (synced < written && (complete || control.get(slot, SlotWord.syncWanted) > synced)) {
+    if (!gathering && synced < written && (complete || control.get(slot, SlotWord.syncWanted) > synced)) {
       this.#sync(file, written);
       if (!complete) return StepResult.worked;
     }
@@ -111,6 +126,14 @@ export class LogLoop implements Loop {
     control.set(slot, SlotWord.marked, offset + RECORD_HEADER_BYTES);
     control.raise(slot, SlotWord.syncWanted, offset + RECORD_HEADER_BYTES);
     return true;
+  }
+
+  /**
+   * Half a sync, at most 5 ms. A turn that takes longer is worth splitting: main goes on with the
+   * first half's promises while the second half is synced.
+   */
+  get patienceMs(): number {
+    return Math.min(this.#syncMs / 2, MAX_PATIENCE_MS);
   }
 
   /** Closes the log's file, without any sync. */
@@ -174,7 +197,9 @@ export class LogLoop implements Loop {
 
   #sync(file: File, written: number): void {
     const control = this.#control;
+    const startedMs = performance.now();
     file.syncData();
+    this.#syncMs += (performance.now() - startedMs - this.#syncMs) / SYNC_AVERAGED_OVER;
     Atomics.add(control.words, Word.logSyncs, 1);
     control.set(this.#slot, SlotWord.synced, written);
     control.announce();

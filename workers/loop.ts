@@ -6,6 +6,8 @@ export const StepResult = {
   worked: 1,
   /** A slot has memory that this thread was not given yet: a message with it is under way. */
   needsBuffer: 2,
+  /** There is work, but more may be about to join it: see `Loop.patienceMs`. */
+  gathering: 3,
 } as const;
 
 /** One of {@linkcode StepResult}. */
@@ -16,8 +18,13 @@ export type StepResult = typeof StepResult[keyof typeof StepResult];
  * calls `step` until it says `idle`, and `rest` when nothing has happened for a while.
  */
 export interface Loop {
-  /** Does one piece of work, such as one write and one sync. Throws what the file system throws. */
-  step(): StepResult;
+  /**
+   * Does one piece of work, such as one write and one sync. Throws what the file system throws.
+   * Says `gathering` of work that more may be about to join, unless `hurry` is true: do it now.
+   */
+  step(hurry: boolean): StepResult;
+  /** How long work may be left alone for more to join it, in milliseconds. */
+  readonly patienceMs: number;
   /** Leaves things as they should be for a long pause. Returns true if that made new work. */
   rest(): boolean;
   /** Closes files. */

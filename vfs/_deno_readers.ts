@@ -4,6 +4,9 @@ import { denoError, isInterrupted } from "./_deno_errors.ts";
 /** More reads than this at once gain nothing: Deno's own pool of blocking threads is no larger. */
 const MAX_HANDLES = 16;
 
+/** What is kept open between reads: descriptors are scarce where many files are open. */
+const MAX_IDLE = 4;
+
 /**
  * Reads of one file that do not block the thread. A handle has one cursor, so each read under way
  * has a handle of its own, taken from a short list and put back; they are opened by path, and one
@@ -96,7 +99,13 @@ export class DenoReaders {
       handle.close();
       return;
     }
+    const next = this.#waiting.shift();
+    if (next === undefined && this.#idle.length >= MAX_IDLE) {
+      handle.close();
+      this.#opened--;
+      return;
+    }
     this.#idle.push(handle);
-    this.#waiting.shift()?.();
+    next?.();
   }
 }

@@ -41,3 +41,4 @@ export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./pat
 export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";
+export { VirtualFs, type VirtualFsOptions, type VirtualFsStats } from "./virtual_fs.ts";

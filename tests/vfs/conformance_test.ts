@@ -1,4 +1,4 @@
-import { CrashFs, DenoFs, FaultFs, MemFs } from "../../vfs/mod.ts";
+import { CrashFs, DenoFs, FaultFs, MemFs, VirtualFs } from "../../vfs/mod.ts";
 import { type ConformanceTarget, testConformance } from "./conformance.ts";
 
 function denoTarget(): ConformanceTarget {
@@ -35,3 +35,12 @@ testConformance("CrashFs over DenoFs", () => {
   return { fs: new CrashFs({ over, root }), root, ...(close && { close }) };
 });
 testConformance("FaultFs without rules", () => ({ fs: new FaultFs(new MemFs()), root: "/" }));
+for (const maxOpen of [1, 16]) {
+  testConformance(`VirtualFs({ maxOpen: ${maxOpen} }) over MemFs`, () => {
+    return { fs: new VirtualFs(new MemFs(), { maxOpen }), root: "/" };
+  });
+  testConformance(`VirtualFs({ maxOpen: ${maxOpen} }) over DenoFs`, () => {
+    const { fs: inner, root, close } = denoTarget();
+    return { fs: new VirtualFs(inner, { maxOpen }), root, ...(close && { close }) };
+  });
+}

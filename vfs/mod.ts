@@ -17,11 +17,22 @@
  */
 export { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
 export {
+  atomicWrite,
+  type AtomicWriteOptions,
+  durableMkdirAll,
+  durableRemove,
+  durableRename,
+  type DurableRenameOptions,
+  removeTemporaries,
+  temporarySuffix,
+} from "./atomic.ts";
+export {
   CrashFs,
   type CrashFsOptions,
   type CrashOptions,
   type EveryCrashOptions,
 } from "./crash_fs.ts";
+export { type DiskFullInfo, withDiskFull } from "./disk_full.ts";
 export { DenoFs } from "./deno_fs.ts";
 export { type ArmedFault, FaultFs, type FaultFsOptions } from "./fault_fs.ts";
 export { type Fault, type FaultRule } from "./fault_rule.ts";
@@ -36,9 +47,13 @@ export {
   writeOperations,
 } from "./operations.ts";
 export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
+export { classifyIoError, type IoErrorClass } from "./io_error.ts";
+export { withLogging } from "./logging.ts";
 export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
 export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";
+export { type SyncingOptions, withSyncing } from "./syncing_files.ts";
+export { type OpenHandle, type TrackingFs, withTracking } from "./tracking.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";
 export { VirtualFs, type VirtualFsOptions, type VirtualFsStats } from "./virtual_fs.ts";

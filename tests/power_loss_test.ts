@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { open } from "../mod.ts";
+import { testCrashes } from "../testing/mod.ts";
+import { CrashFs, type Fs, MemFs } from "../vfs/mod.ts";
+import { checkHistory, type HistoryEvent, runWorkload } from "./_history.ts";
+import { collect, noise, randomOf, SMALL } from "./_support.ts";
+
+const DIR = "/parent/store";
+
+/** Opens what a crash left, checks it, writes, and does it again: recovery must leave a store that opens. */
+async function checkSurvivor(fs: Fs, events: readonly HistoryEvent[]): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    await using store = await open(DIR, { ...SMALL, fs });
+    await checkHistory(store, events);
+    await store.put("after", "x");
+  }
+}
+
+for (const seed of [1, 2, 3]) {
+  Deno.test(`power loss at every sync point loses nothing that was acknowledged, seed ${seed}`, async () => {
+    const fs = new MemFs();
+    const survivors: [MemFs, HistoryEvent[], string][] = [];
+    const events: HistoryEvent[] = [];
+    fs.onSync = (path, kind, when) => {
+      const moment = `sync ${survivors.length}, ${when} ${kind} of ${path}`;
+      survivors.push([fs.crashClone({ keep: "synced" }), [...events], moment]);
+    };
+    {
+      await using store = await open(DIR, { ...SMALL, fs });
+      await runWorkload(store, seed, 150, (event) => events.push(event));
+    }
+    fs.onSync = undefined;
+    assert(survivors.length > 100, `${survivors.length} moments`);
+    for (const [survivor, past, moment] of survivors) {
+      await checkSurvivor(survivor, past).catch((cause) => {
+        throw new Error(`after a power loss at ${moment}, seed ${seed}`, { cause });
+      });
+    }
+    await checkSurvivor(fs, events);
+  });
+
+  Deno.test(`power loss at every call, with some sectors and names kept, seed ${seed}`, async () => {
+    const report = await testCrashes<HistoryEvent>({
+      async run(fs, promise) {
+        await using store = await open(DIR, { ...SMALL, fs });
+        await runWorkload(store, seed, 60, promise);
+      },
+      check: checkSurvivor,
+    }, { statesPerMoment: 12, seed: seed * 100_000 });
+    assert(report.moments > 80, `${report.moments} moments`);
+  });
+}
+
+Deno.test("power loss after power loss, the store going on in between", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = randomOf(seed);
+    let fs = new CrashFs();
+    let events: HistoryEvent[] = [];
+    for (let crash = 0; crash < 10; crash++) {
+      const survivors: [CrashFs, HistoryEvent[]][] = [];
+      const store = await open(DIR, { ...SMALL, fs });
+      const where = `crash ${crash} of seed ${seed}`;
+      await checkHistory(store, events).catch((cause) => {
+        throw new Error(`before ${where}`, { cause });
+      });
+      await runWorkload(store, random() * 1e9, 15, (event) => {
+        events.push(event);
+        survivors.push([fs.crashClone({ seed: survivors.length + crash * 100 }), [...events]]);
+      }, crash * 100);
+      await store.close();
+      [fs, events] = survivors[Math.floor(random() * survivors.length)]!;
+    }
+  }
+});
+
+for (const durability of ["synced", "written", "memory"] as const) {
+  Deno.test(`a power loss keeps a prefix of the writes, durability ${durability}`, async () => {
+    const versions: number[] = [];
+    const states = new Set<number>();
+    await testCrashes<never>({
+      async run(fs) {
+        await using store = await open(DIR, { ...SMALL, fs, durability });
+        const writes: Promise<number>[] = [];
+        for (let i = 0; i < 90; i++) {
+          writes.push(store.put(`key:${i}`, noise(1 + (i * 977) % 3000, i)));
+          if (i % 4 === 0) await Promise.all(writes);
+        }
+        versions.push(...(await Promise.all(writes)).toSorted((a, b) => a - b));
+      },
+      async check(fs) {
+        await using store = await open(DIR, { ...SMALL, fs });
+        const kept = (await collect(store.list())).map(({ version }) => version);
+        kept.sort((a, b) => a - b);
+        states.add(kept.length);
+        assert.deepEqual(kept, versions.slice(0, kept.length));
+      },
+    }, { statesPerMoment: 20 });
+    assert(states.size > 10, `${states.size} different prefixes`);
+  });
+}
+
+Deno.test("flush() after a kill makes durable what the dead process had only written", async () => {
+  const fs = new MemFs();
+  const store = await open(DIR, { ...SMALL, fs });
+  await store.put("a", "1", { durability: "written" });
+  const killed = fs.crashClone({ keep: "all" });
+  await store.close();
+  const reopened = await open(DIR, { ...SMALL, fs: killed });
+  assert.equal(await reopened.getText("a"), "1");
+  await reopened.flush();
+  const lost = killed.crashClone({ keep: "synced" });
+  await reopened.close();
+  await using survivor = await open(DIR, { ...SMALL, fs: lost });
+  assert.equal(await survivor.getText("a"), "1");
+});

@@ -9,7 +9,7 @@ import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 export interface Hooks {
   call<T>(operation: FsOperation, run: () => T): T;
   callAsync<T>(operation: FsOperation, run: () => Promise<T>): Promise<T>;
-  /** `write` writes what it is given where the call wanted it; to be called once at most. */
+  /** `write` writes what it is given, all or a first part, where the call wanted it; to be called once at most. */
   write?(
     operation: FsOperation,
     parts: readonly Uint8Array[],
@@ -105,6 +105,8 @@ class InterceptFile implements LosableFile {
   readonly path: string;
   readonly #inner: File;
   readonly #hooks: Hooks;
+  /** Where the cursor of the file underneath is. */
+  #cursor = 0;
 
   constructor(inner: File, hooks: Hooks) {
     this.path = inner.path;
@@ -113,8 +115,12 @@ class InterceptFile implements LosableFile {
   }
 
   read(into: Uint8Array): number {
-    const operation = this.#operation("read", undefined, into.length);
-    return this.#read(operation, into, () => this.#inner.read(into));
+    const operation = this.#operation("read", this.#cursor, into.length);
+    return this.#read(operation, into, () => {
+      const count = this.#inner.read(into);
+      this.#cursor += count;
+      return count;
+    });
   }
 
   readAt(into: Uint8Array, offset: number): number {
@@ -129,9 +135,15 @@ class InterceptFile implements LosableFile {
   }
 
   write(bytes: Uint8Array): void {
-    const operation = this.#operation("write", undefined, bytes.length);
-    this.#write(operation, [bytes], (parts) => {
-      for (const part of parts) this.#inner.write(part);
+    const operation = this.#operation("write", this.#cursor, bytes.length);
+    this.#write(operation, [bytes], ([part]) => {
+      if (part?.length === bytes.length) {
+        this.#inner.write(part);
+        this.#cursor += part.length;
+      } else if (part !== undefined) {
+        // A write that will fail half way leaves the cursor.
+        this.#inner.writeAt(part, this.#cursor);
+      }
     });
   }
 

@@ -259,8 +259,6 @@ export class FaultFs implements Fs {
   #flipIf(armed: Armed | undefined, operation: FsOperation, bytes: Uint8Array): void {
     const fault = armed?.rule.fault;
     if (armed === undefined || fault?.kind !== "flipBit" || bytes.length === 0) return;
-    // Where a call goes on from the cursor nobody here knows which byte of the file it is about.
-    if (fault.offset !== undefined && operation.offset === undefined) return;
     const at = fault.offset === undefined
       ? Math.floor(armed.random() * bytes.length)
       : fault.offset - (operation.offset ?? 0);

@@ -32,6 +32,14 @@ export {
   type CrashOptions,
   type EveryCrashOptions,
 } from "./crash_fs.ts";
+export {
+  type DiskHealthFs,
+  type DiskHealthOptions,
+  type DiskHealthWatch,
+  type SlowOperation,
+  watchDiskHealth,
+  withDiskHealth,
+} from "./disk_health.ts";
 export { type DiskFullInfo, withDiskFull } from "./disk_full.ts";
 export { DenoFs } from "./deno_fs.ts";
 export { type ArmedFault, FaultFs, type FaultFsOptions } from "./fault_fs.ts";
@@ -48,6 +56,14 @@ export {
 } from "./operations.ts";
 export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
 export { classifyIoError, type IoErrorClass } from "./io_error.ts";
+export { LatencyHistogram } from "./latency_histogram.ts";
+export {
+  type CategoryMetrics,
+  type MetricsFs,
+  type MetricsOptions,
+  type OperationMetrics,
+  withMetrics,
+} from "./metrics.ts";
 export { withLogging } from "./logging.ts";
 export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";

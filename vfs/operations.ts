@@ -38,7 +38,7 @@ export interface FsOperation {
   readonly path: string;
   /** The new name of a rename, link or reuse. */
   readonly to?: string;
-  /** Where a positional call begins, in bytes. */
+  /** Where a read, write or hint begins, in bytes. */
   readonly offset?: number;
   /** How much a read, write, truncate, syncTo or hint is about, in bytes. */
   readonly length?: number;

@@ -58,8 +58,9 @@ class Tracking extends ForwardFs implements TrackingFs {
   }
 
   #remember(path: string, operation: string): () => void {
-    // The first lines are this file's.
-    const stack = (new Error().stack ?? "").split("\n").slice(3).join("\n");
+    const lines = (new Error().stack ?? "").split("\n").slice(1);
+    const callers = lines.findIndex((line) => !/\/(tracking|_forward_fs)\.ts/.test(line));
+    const stack = lines.slice(callers).join("\n");
     const handle: OpenHandle = { path, operation, stack };
     this.#open.add(handle);
     return () => this.#open.delete(handle);

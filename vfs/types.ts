@@ -61,7 +61,7 @@ export interface File extends Disposable {
    */
   readAtAsync(into: Uint8Array, offset: number): Promise<number>;
 
-  /** Writes all of `bytes` at the cursor and advances it, or throws: then any prefix may have been written. */
+  /** Writes all of `bytes` at the cursor and advances it, or throws: then any prefix may have been written, and the cursor stays. */
   write(bytes: Uint8Array): void;
 
   /** Writes all of `bytes` at `offset`, or throws: then any prefix may have been written. The cursor stays; a gap before `offset` reads as zeros. */

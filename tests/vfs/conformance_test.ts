@@ -1,4 +1,17 @@
-import { CrashFs, DenoFs, FaultFs, MemFs, VirtualFs } from "../../vfs/mod.ts";
+import {
+  CrashFs,
+  DenoFs,
+  FaultFs,
+  type Fs,
+  MemFs,
+  VirtualFs,
+  withDiskFull,
+  withDiskHealth,
+  withLogging,
+  withMetrics,
+  withSyncing,
+  withTracking,
+} from "../../vfs/mod.ts";
 import { type ConformanceTarget, testConformance } from "./conformance.ts";
 
 function denoTarget(): ConformanceTarget {
@@ -42,5 +55,28 @@ for (const maxOpen of [1, 16]) {
   testConformance(`VirtualFs({ maxOpen: ${maxOpen} }) over DenoFs`, () => {
     const { fs: inner, root, close } = denoTarget();
     return { fs: new VirtualFs(inner, { maxOpen }), root, ...(close && { close }) };
+  });
+}
+
+const wrappers: Record<string, (fs: Fs) => Fs> = {
+  withDiskFull: (fs) => withDiskFull(fs, () => {}),
+  withDiskHealth,
+  withLogging: (fs) => withLogging(fs, () => {}),
+  withMetrics,
+  withSyncing: (fs) => withSyncing(fs, { bytesPerSync: 4096, preallocateBytes: 4096 }),
+  withTracking,
+  everything: (fs) => {
+    const checked = withDiskFull(withDiskHealth(withMetrics(fs)), () => {});
+    return withTracking(withSyncing(new VirtualFs(checked, { maxOpen: 2 })));
+  },
+};
+for (const [label, wrap] of Object.entries(wrappers)) {
+  testConformance(`${label} over MemFs`, () => ({ fs: wrap(new MemFs()), root: "/" }));
+}
+for (const label of ["withDiskHealth", "withMetrics", "everything"]) {
+  testConformance(`${label} over DenoFs`, () => {
+    const { fs: inner, root, close } = denoTarget();
+    const fs = wrappers[label]?.(inner) ?? inner;
+    return { fs, root, ...(close && { close }) };
   });
 }

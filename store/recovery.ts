@@ -157,7 +157,6 @@ export class Recovery {
       this.#records += scan.records;
       this.#lastSequence = Math.max(this.#lastSequence, scan.lastSequence);
       if (scan.sealed) {
-        file.syncData();
         file.close();
         sealSegment(this.#fs, this.#directory, segment, image, scan.end, header.salt);
         this.#segments.add(segment);
@@ -216,7 +215,6 @@ export class Recovery {
     const excess = Math.max(0, fileBytes - header.capacityBytes);
     if (scan.tornBytes > 0 || fileBytes !== header.capacityBytes) {
       file.truncate(scan.end);
-      file.sync();
       file.truncate(header.capacityBytes);
       image.bytes.fill(0, scan.end);
     }

@@ -58,3 +58,8 @@ export function denoError(error: unknown, operation: string, path: string): Flag
 export function isInterrupted(error: unknown): boolean {
   return error instanceof Deno.errors.Interrupted || systemCode(error) === "EINTR";
 }
+
+/** True where a path leads to nothing. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+}

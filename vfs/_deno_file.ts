@@ -1,5 +1,5 @@
 import { badExtent, checkExtent, closedError, fsError, isExtent } from "./_check.ts";
-import { denoError, isInterrupted } from "./_deno_errors.ts";
+import { denoError, isInterrupted, isMissing } from "./_deno_errors.ts";
 import { DenoReaders } from "./_deno_readers.ts";
 import type { File, FileInfo } from "./types.ts";
 
@@ -146,6 +146,7 @@ export class DenoFile implements File {
     try {
       return toFileInfo(this.#file.statSync());
     } catch (error) {
+      if (isMissing(error)) return this.#statWithoutPath();
       throw denoError(error, "stat", this.path);
     }
   }
@@ -159,6 +160,22 @@ export class DenoFile implements File {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /**
+   * Deno 2.9 looks at the path that a handle was opened by before it stats the handle, unless all
+   * permissions are granted, and fails where that path now leads through a file. What the handle
+   * itself tells is its length; no name that we know leads to it.
+   */
+  #statWithoutPath(): FileInfo {
+    this.#at = UNKNOWN;
+    try {
+      const size = this.#file.seekSync(0, Deno.SeekMode.End);
+      const [device, inode] = [this.#device, this.#inode];
+      return { size, isFile: true, isDirectory: false, device, inode, links: 0 };
+    } catch (error) {
+      throw denoError(error, "stat", this.path);
+    }
   }
 
   #readAt(operation: string, into: Uint8Array, offset: number): number {

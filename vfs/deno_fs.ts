@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { FlagstoneError } from "../errors/mod.ts";
 import { checkPath, fsError } from "./_check.ts";
 import { DenoDir } from "./_deno_dir.ts";
-import { denoError } from "./_deno_errors.ts";
+import { denoError, isMissing, systemCode } from "./_deno_errors.ts";
 import { DenoFile, toFileInfo } from "./_deno_file.ts";
 import { takeDenoLock } from "./_deno_lock.ts";
 import { normalizePath } from "./paths.ts";
@@ -97,9 +97,7 @@ export class DenoFs implements Fs {
       try {
         Deno.removeSync(path, { recursive: true });
       } catch (error) {
-        const missing = error instanceof Deno.errors.NotFound ||
-          error instanceof Deno.errors.NotADirectory;
-        if (!missing) throw error;
+        if (!isMissing(error)) throw error;
       }
     });
   }
@@ -107,7 +105,7 @@ export class DenoFs implements Fs {
   /** See {@linkcode Fs.rename}. */
   rename(from: string, to: string): void {
     checkPath("rename", to);
-    this.#try("rename", from, () => Deno.renameSync(from, to));
+    this.#try("rename", from, () => renameSync("rename", from, to));
   }
 
   /** See {@linkcode Fs.reuseForWrite}. */
@@ -117,7 +115,7 @@ export class DenoFs implements Fs {
       if (Deno.statSync(from).isDirectory) {
         throw fsError("IS_A_DIRECTORY", "reuseForWrite", from, "it is a directory");
       }
-      Deno.renameSync(from, to);
+      renameSync("reuseForWrite", from, to);
       return this.#openReadWrite(to, false);
     });
   }
@@ -193,5 +191,15 @@ export class DenoFs implements Fs {
     } catch (error) {
       throw denoError(error, operation, path);
     }
+  }
+}
+
+function renameSync(operation: string, from: string, to: string): void {
+  try {
+    Deno.renameSync(from, to);
+  } catch (error) {
+    // Linux says of a file on its way to the name of a directory above it that it is not empty.
+    if (systemCode(error) !== "ENOTEMPTY" || Deno.statSync(from).isDirectory) throw error;
+    throw fsError("IS_A_DIRECTORY", operation, to, "a directory has the name", { cause: error });
   }
 }

@@ -379,9 +379,9 @@ export class MemFs implements Fs {
   #rename(operation: string, from: string, to: string): void {
     checkPath(operation, to);
     const source = this.#place(operation, from);
+    const target = this.#place(operation, to);
     const node = source.node;
     if (node === undefined) throw fsError("NOT_FOUND", operation, from, "no such name");
-    const target = this.#place(operation, to);
     if (target.node === node) return;
     if (node instanceof DirNode) {
       if (this.#tree.isInside(to, node)) {

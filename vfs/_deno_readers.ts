@@ -84,14 +84,23 @@ export class DenoReaders {
       this.#nameIsGone = this.#opened === 0;
       return undefined;
     }
-    const { dev, ino } = handle.statSync();
-    if (dev !== this.#device || ino !== this.#inode) {
+    if (!this.#isSameFile(handle)) {
       handle.close();
       this.#nameIsGone = true;
       return undefined;
     }
     this.#opened++;
     return handle;
+  }
+
+  #isSameFile(handle: Deno.FsFile): boolean {
+    try {
+      const { dev, ino } = handle.statSync();
+      return dev === this.#device && ino === this.#inode;
+    } catch {
+      // The path went away between open and stat, which Deno looks at once more.
+      return false;
+    }
   }
 
   #giveBack(handle: Deno.FsFile): void {

@@ -446,6 +446,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
       const outcome = await read.then((count) => count, (error) => error.code);
       assert.ok(outcome === 5000 || outcome === "CLOSED", String(outcome));
       throwsCode("CLOSED", () => file.readAt(into, 0));
+      throwsCode("CLOSED", () => file.readAt(new Uint8Array(0), 0));
+      throwsCode("CLOSED", () => file.writeAt(new Uint8Array(0), 0));
       throwsCode("CLOSED", () => file.read(into));
       await rejectsCode("CLOSED", file.readAtAsync(into, 0));
       throwsCode("CLOSED", () => file.writeAt(into, 0));

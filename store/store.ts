@@ -192,7 +192,9 @@ export class Store implements AsyncDisposable {
 
   /**
    * Waits for the writes under way, syncs everything, ends the workers, and gives up the lock.
-   * Idempotent. Rejects if something accepted could not be made durable; the store is closed then too.
+   * Idempotent. Rejects with the store's failure if it has one, since something accepted may then
+   * not be durable; the store is closed all the same. Never waits longer than `stallTimeoutMs`
+   * without progress.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
@@ -207,11 +209,9 @@ export class Store implements AsyncDisposable {
     const core = this.#core;
     core.closing = true;
     try {
-      if (core.failure === undefined) {
-        await core.flush();
-        core.sealIfLarge();
-        await core.flushed();
-      }
+      await core.flush();
+      core.sealIfLarge();
+      await core.flushed();
     } finally {
       await core.release();
     }

@@ -99,6 +99,8 @@ const LINE_WORDS = 16;
 const FIRST_SLOT = 4 * LINE_WORDS;
 const SLOT_WORDS = 2 * LINE_WORDS;
 const FAILURE_BYTES = 4096;
+/** So many characters fit into `FAILURE_BYTES` as JSON, whatever they are. */
+const MAX_FAILURE_MESSAGE = 600;
 
 /** What a worker tells of a failure, besides its message. */
 interface FailureReport {
@@ -193,11 +195,14 @@ export class Control {
     if (known && error.path !== undefined) report.path = error.path;
     if (known && error.offset !== undefined) report.offset = error.offset;
     if (known && error.operation !== undefined) report.operation = error.operation;
-    report.message = report.message.slice(0, 1000);
-    const text = new TextEncoder().encode(JSON.stringify(report));
-    const length = Math.min(text.length, FAILURE_BYTES);
-    this.#failureText().set(text.subarray(0, length));
-    Atomics.store(this.words, Word.failureBytes, length);
+    report.message = report.message.slice(0, MAX_FAILURE_MESSAGE);
+    let text = new TextEncoder().encode(JSON.stringify(report));
+    if (text.length > FAILURE_BYTES) {
+      const { code, message } = report;
+      text = new TextEncoder().encode(JSON.stringify({ code, message }));
+    }
+    this.#failureText().set(text);
+    Atomics.store(this.words, Word.failureBytes, text.length);
     Atomics.store(this.words, Word.failure, 2);
     this.announce();
   }

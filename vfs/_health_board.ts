@@ -14,7 +14,10 @@ const PATH_BYTES = 124;
 const PATHS_AT = SLOTS * WORDS_PER_SLOT * 4;
 const PATH_ROOM = PATH_BYTES + 4;
 
-const numbers = new Map<FsOperationKind, number>(allOperations.map((kind, at) => [kind, at]));
+/** The number by which an operation is noted. */
+export function kindNumber(kind: FsOperationKind): number {
+  return allOperations.indexOf(kind);
+}
 
 /**
  * Which calls of a file system are going on, in memory that several threads share. One thread
@@ -58,13 +61,13 @@ export class HealthBoard {
   }
 
   /** Notes that a call begins; what is returned goes to {@linkcode end}. */
-  begin(slot: number, kind: FsOperationKind, path: number, bytes: number): number {
+  begin(slot: number, kind: number, path: number, bytes: number): number {
     const words = this.#words;
     const at = slot * WORDS_PER_SLOT;
     const before = words[at + CALL] ?? 0;
-    words[at + KIND] = numbers.get(kind) ?? 0;
+    words[at + KIND] = kind;
     words[at + PATH] = path;
-    words[at + KIBIBYTES] = Math.ceil(bytes / 1024);
+    words[at + KIBIBYTES] = (bytes + 1023) / 1024;
     this.#calls = (this.#calls + 2) & 0x7ffffffe;
     Atomics.store(words, at + CALL, this.#calls + 1);
     return before;
@@ -78,7 +81,7 @@ export class HealthBoard {
   /** Does something about a path, noted as going on. */
   runPath<T>(kind: FsOperationKind, path: string, action: () => T): T {
     this.#setPath(0, path);
-    const before = this.begin(0, kind, 0, 0);
+    const before = this.begin(0, kindNumber(kind), 0, 0);
     try {
       return action();
     } finally {

@@ -35,16 +35,25 @@ class Episode {
     try {
       result = action();
     } catch (error) {
-      if (!isFull(error)) throw error;
-      if (!this.#full) {
-        // Before the call, so that what it writes itself does not tell again.
-        this.#full = true;
-        this.#onFull({ operation, path });
-      }
+      this.meet(error, operation, path);
       result = action();
     }
-    this.#full = false;
+    this.end();
     return result;
+  }
+
+  /** Tells of a full disk; returns if the call is to be tried once more. */
+  meet(error: unknown, operation: string, path: string): void {
+    if (!isFull(error)) throw error;
+    if (this.#full) return;
+    // Before the call, so that what it writes itself does not tell again.
+    this.#full = true;
+    this.#onFull({ operation, path });
+  }
+
+  /** Something that needs space got it. */
+  end(): void {
+    this.#full = false;
   }
 }
 
@@ -101,13 +110,26 @@ class DiskFullFile extends ForwardFile {
     this.#episode = episode;
   }
 
-  // A write that stopped half way is done anew from its start: the cursor has not moved.
+  // A write that stopped half way is done anew from its start: the cursor has not moved. Written
+  // out, because a closure for each write would cost more than the rest.
   override write(bytes: Uint8Array): void {
-    this.#episode.run("write", this.path, () => super.write(bytes));
+    try {
+      this.inner.write(bytes);
+    } catch (error) {
+      this.#episode.meet(error, "write", this.path);
+      this.inner.write(bytes);
+    }
+    this.#episode.end();
   }
 
   override writeAt(bytes: Uint8Array, offset: number): void {
-    this.#episode.run("writeAt", this.path, () => super.writeAt(bytes, offset));
+    try {
+      this.inner.writeAt(bytes, offset);
+    } catch (error) {
+      this.#episode.meet(error, "writeAt", this.path);
+      this.inner.writeAt(bytes, offset);
+    }
+    this.#episode.end();
   }
 
   override writeVectorAt(parts: readonly Uint8Array[], offset: number): void {

@@ -1,4 +1,4 @@
-import { HealthBoard } from "./_health_board.ts";
+import { HealthBoard, kindNumber } from "./_health_board.ts";
 import { ForwardFile, ForwardFs, type OpenKind } from "./_forward_fs.ts";
 import type { FsOperationKind } from "./operations.ts";
 import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
@@ -165,6 +165,12 @@ class DiskHealth extends ForwardFs implements DiskHealthFs {
   }
 }
 
+const READ = kindNumber("read");
+const READ_AT = kindNumber("readAt");
+const READ_AT_ASYNC = kindNumber("readAtAsync");
+const WRITE = kindNumber("write");
+const WRITE_AT = kindNumber("writeAt");
+
 class HealthFile extends ForwardFile {
   readonly #board: HealthBoard;
   readonly #pathNumber: number;
@@ -177,7 +183,7 @@ class HealthFile extends ForwardFile {
   }
 
   override read(into: Uint8Array): number {
-    const before = this.#begin("read", into.length);
+    const before = this.#board.begin(0, READ, this.#pathNumber, into.length);
     try {
       return this.inner.read(into);
     } finally {
@@ -186,7 +192,7 @@ class HealthFile extends ForwardFile {
   }
 
   override readAt(into: Uint8Array, offset: number): number {
-    const before = this.#begin("readAt", into.length);
+    const before = this.#board.begin(0, READ_AT, this.#pathNumber, into.length);
     try {
       return this.inner.readAt(into, offset);
     } finally {
@@ -197,7 +203,7 @@ class HealthFile extends ForwardFile {
   override async readAtAsync(into: Uint8Array, offset: number): Promise<number> {
     const slot = this.#board.takeSlot();
     if (slot === undefined) return await this.inner.readAtAsync(into, offset);
-    const before = this.#board.begin(slot, "readAtAsync", this.#pathNumber, into.length);
+    const before = this.#board.begin(slot, READ_AT_ASYNC, this.#pathNumber, into.length);
     try {
       return await this.inner.readAtAsync(into, offset);
     } finally {
@@ -207,7 +213,7 @@ class HealthFile extends ForwardFile {
   }
 
   override write(bytes: Uint8Array): void {
-    const before = this.#begin("write", bytes.length);
+    const before = this.#board.begin(0, WRITE, this.#pathNumber, bytes.length);
     try {
       this.inner.write(bytes);
     } finally {
@@ -216,7 +222,7 @@ class HealthFile extends ForwardFile {
   }
 
   override writeAt(bytes: Uint8Array, offset: number): void {
-    const before = this.#begin("writeAt", bytes.length);
+    const before = this.#board.begin(0, WRITE_AT, this.#pathNumber, bytes.length);
     try {
       this.inner.writeAt(bytes, offset);
     } finally {
@@ -265,12 +271,8 @@ class HealthFile extends ForwardFile {
     this.#board.dropPath(this.#pathNumber);
   }
 
-  #begin(kind: FsOperationKind, bytes: number): number {
-    return this.#board.begin(0, kind, this.#pathNumber, bytes);
-  }
-
   #run<T>(kind: FsOperationKind, bytes: number, action: () => T): T {
-    const before = this.#begin(kind, bytes);
+    const before = this.#board.begin(0, kindNumber(kind), this.#pathNumber, bytes);
     try {
       return action();
     } finally {

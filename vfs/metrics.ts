@@ -263,30 +263,29 @@ class MetricsFile extends ForwardFile {
 
   #readCounted(counter: Counter, into: Uint8Array, offset: number | undefined): number {
     const begun = this.#begin();
-    let count = 0;
-    let failed = true;
+    let count: number;
     try {
       count = offset === undefined ? this.inner.read(into) : this.inner.readAt(into, offset);
-      failed = false;
-      return count;
-    } finally {
-      this.#category.bytesRead += count;
-      this.#end(counter, begun, count, failed);
+    } catch (error) {
+      this.#end(counter, begun, 0, true);
+      throw error;
     }
+    this.#category.bytesRead += count;
+    this.#end(counter, begun, count, false);
+    return count;
   }
 
   #writeCounted(counter: Counter, bytes: Uint8Array, offset: number | undefined): void {
     const begun = this.#begin();
-    let failed = true;
     try {
       if (offset === undefined) this.inner.write(bytes);
       else this.inner.writeAt(bytes, offset);
-      failed = false;
-    } finally {
-      const count = failed ? 0 : bytes.length;
-      this.#category.bytesWritten += count;
-      this.#end(counter, begun, count, failed);
+    } catch (error) {
+      this.#end(counter, begun, 0, true);
+      throw error;
     }
+    this.#category.bytesWritten += bytes.length;
+    this.#end(counter, begun, bytes.length, false);
   }
 
   /** The time, for one call of a sample; undefined for the others. */

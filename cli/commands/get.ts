@@ -1,0 +1,40 @@
+import { open } from "../../mod.ts";
+import { type Command, parseCommand } from "../command.ts";
+import { ExitCode } from "../exit_codes.ts";
+import { printLine } from "../io.ts";
+import { keyJson, parseKey, showKey } from "../keys.ts";
+
+/** `flagstone get`. */
+export const get: Command = {
+  name: "get",
+  synopsis: "STORE KEY",
+  summary: "write the value of a key to standard output",
+  details: `
+The bytes are written as they are, without a newline at the end. Exit code 3 if there is no such key.
+
+Options:
+  --hex   KEY is in hexadecimal: the bytes of the key.
+  --json  Print {"key", "size", "base64"}, or {"key", "found": false}.
+`,
+
+  async run(args, io) {
+    const { values, argument } = parseCommand(args, ["STORE", "KEY"], {
+      hex: { type: "boolean", default: false },
+    });
+    const key = parseKey(argument(1), values.hex);
+    await using store = await open(argument(0), { create: false });
+    const value = await store.get(key);
+    if (value === undefined) {
+      if (values.json) await printLine(io, JSON.stringify({ ...keyJson(key), found: false }));
+      io.warn(`There is no key ${showKey(key)} in ${store.directory}.\n`);
+      return ExitCode.notFound;
+    }
+    if (values.json) {
+      const base64 = value.toBase64();
+      await printLine(io, JSON.stringify({ ...keyJson(key), size: value.length, base64 }));
+    } else {
+      await io.write(value);
+    }
+    return ExitCode.ok;
+  },
+};

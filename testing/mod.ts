@@ -3,6 +3,7 @@
  * every moment.
  *
  * ```ts
+ * import assert from "node:assert/strict";
  * import { testCrashes } from "@flagstone/flagstone/testing";
  * const report = await testCrashes<string>({
  *   run(fs, promise) {
@@ -17,7 +18,7 @@
  *     if (promised.length > 0 && fs.stat("/greeting").size !== 5) throw new Error("lost");
  *   },
  * });
- * console.assert(report.crashes > 20);
+ * assert.ok(report.crashes > 100);
  * ```
  * @module
  */

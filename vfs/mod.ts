@@ -3,15 +3,16 @@
  * and one in memory that can lose what was not synced.
  *
  * ```ts
+ * import assert from "node:assert/strict";
  * import { MemFs } from "@flagstone/flagstone/vfs";
  * const fs = new MemFs();
  * using file = fs.create("/a");
  * file.writeAt(new TextEncoder().encode("synced"), 0);
  * file.sync();
- * console.assert(fs.crashClone({ keep: "synced" }).list("/").length === 0); // its name was not
+ * assert.equal(fs.crashClone({ keep: "synced" }).list("/").length, 0); // its name was not
  * using root = fs.openDir("/");
  * root.sync();
- * console.assert(fs.crashClone({ keep: "synced" }).stat("/a").size === 6);
+ * assert.equal(fs.crashClone({ keep: "synced" }).stat("/a").size, 6);
  * ```
  * @module
  */

@@ -6,9 +6,11 @@ import { createHash } from "node:crypto";
 import { open, type Store } from "../../mod.ts";
 import { failureOf } from "../failures.ts";
 import { InFlight } from "../in_flight.ts";
-import { MAX_BYTES_IN_FLIGHT } from "../limits.ts";
 import { readAll } from "../read_all.ts";
 import { type ChildJob, type ChildLine, formatLine } from "./protocol.ts";
+
+/** Enough for small files to go on while a large one is read. */
+const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -59,6 +61,7 @@ class Importer {
 
 if (import.meta.main) {
   const job: ChildJob = JSON.parse(new TextDecoder().decode(await readAll(Deno.stdin.readable)));
+  say({ type: "opening" });
   await using store = await open(job.store);
   say({ type: "open", recovery: store.stats().recovery });
   await new Importer(store, job).run();

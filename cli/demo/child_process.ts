@@ -1,9 +1,12 @@
+/** What a child has come to: it begins to open the store, or the store is open. */
+export type Mark = "opening" | "open";
+
 /** When a child is killed. */
 export interface KillPlan {
   /** So many milliseconds … */
   readonly afterMs: number;
-  /** … after the process was started, or after the line for which `isReady` is true. */
-  readonly since: "start" | "ready";
+  /** … after the child said that it has come to this. */
+  readonly since: Mark;
 }
 
 /** A child process to run. */
@@ -16,8 +19,8 @@ export interface ChildRun {
   readonly input: string;
   /** Takes each whole line of its standard output, those too that it wrote just before it was killed. */
   readonly onLine: (line: string) => void;
-  /** True for the line after which the child works. */
-  readonly isReady: (line: string) => boolean;
+  /** What the child has come to with this line, if it tells. */
+  readonly markOf: (line: string) => Mark | undefined;
   /** When to kill it; never, unless given. */
   readonly kill?: KillPlan;
   /** Kills it, and makes the run reject. */
@@ -30,9 +33,9 @@ export interface ChildEnd {
   readonly killed: boolean;
   /** Its exit code. */
   readonly code: number;
-  /** Milliseconds from the start to the ready line; `undefined` if there was none. */
-  readonly readyMs: number | undefined;
-  /** Milliseconds from the ready line to the end; 0 if there was none. */
+  /** Milliseconds from `opening` to `open`; `undefined` if the store was never open. */
+  readonly openingMs: number | undefined;
+  /** Milliseconds from `open` to the end; 0 if the store was never open. */
   readonly workedMs: number;
 }
 
@@ -42,7 +45,6 @@ export interface ChildEnd {
  */
 export async function runChild(run: ChildRun): Promise<ChildEnd> {
   run.signal?.throwIfAborted();
-  const startedMs = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", "--no-config", ...run.flags, run.script.href],
     stdin: "piped",
@@ -50,28 +52,26 @@ export async function runChild(run: ChildRun): Promise<ChildEnd> {
     stderr: "inherit",
   }).spawn();
   const kill = () => killChild(child);
+  const atMs = new Map<Mark, number>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const arm = (since: KillPlan["since"]) => {
-    if (run.kill?.since === since) timer = setTimeout(kill, run.kill.afterMs);
-  };
-  let readyAtMs: number | undefined;
   run.signal?.addEventListener("abort", kill);
-  arm("start");
   try {
     const fed = feed(child.stdin, run.input);
     for await (const line of wholeLines(child.stdout)) {
       run.onLine(line);
-      if (readyAtMs !== undefined || !run.isReady(line)) continue;
-      readyAtMs = performance.now();
-      arm("ready");
+      const mark = run.markOf(line);
+      if (mark === undefined) continue;
+      atMs.set(mark, performance.now());
+      if (run.kill?.since === mark) timer = setTimeout(kill, run.kill.afterMs);
     }
     const [status] = await Promise.all([child.status, fed]);
     run.signal?.throwIfAborted();
+    const openMs = atMs.get("open");
     return {
       killed: status.signal === "SIGKILL" || (run.kill !== undefined && wasTerminated(status)),
       code: status.code,
-      readyMs: readyAtMs === undefined ? undefined : readyAtMs - startedMs,
-      workedMs: readyAtMs === undefined ? 0 : performance.now() - readyAtMs,
+      openingMs: openMs === undefined ? undefined : openMs - (atMs.get("opening") ?? openMs),
+      workedMs: openMs === undefined ? 0 : performance.now() - openMs,
     };
   } catch (error) {
     kill();

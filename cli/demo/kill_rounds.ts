@@ -87,8 +87,8 @@ class KillRounds {
   readonly skipped = new Map<string, string>();
   readonly #options: KillRoundsOptions;
   readonly #random: SeededRandom;
-  /** How long a child took to open the store, process start included. */
-  #readyMs = 200;
+  /** How long the last child took to open the store. */
+  #openingMs = 10;
 
   constructor(options: KillRoundsOptions) {
     this.#options = options;
@@ -98,8 +98,8 @@ class KillRounds {
 
   async killOnce(number: number): Promise<void> {
     const { maxDelayMs } = this.#options;
-    const since = this.#random.next() * OPENING_KILL_PART < 1 ? "start" : "ready";
-    const afterMs = this.#random.next() * (since === "start" ? this.#readyMs : maxDelayMs);
+    const since = this.#random.next() * OPENING_KILL_PART < 1 ? "opening" : "open";
+    const afterMs = this.#random.next() * (since === "opening" ? this.#openingMs : maxDelayMs);
     await this.#round(number, { since, afterMs }, this.#order());
   }
 
@@ -139,20 +139,23 @@ class KillRounds {
       script: new URL("./child.ts", import.meta.url),
       flags: ["--allow-read", `--allow-write=${store}`],
       input: JSON.stringify(job),
-      isReady: (line) => parseLine(line).type === "open",
+      markOf: (line) => {
+        const { type } = parseLine(line);
+        return type === "opening" || type === "open" ? type : undefined;
+      },
       onLine: (text) => {
         const line = parseLine(text);
         if (line.type === "open") recovery = line.recovery;
         else if (line.type === "put") ledger.begin(line.put, line.index, line.size, line.sha256);
         else if (line.type === "ack") ledger.ack(line.put, line.version);
-        else this.skipped.set(files[line.index]?.path ?? "", line.reason);
+        else if (line.type === "skip") this.skipped.set(files[line.index]?.path ?? "", line.reason);
       },
       ...(plan === undefined ? {} : { kill: plan }),
       ...(signal === undefined ? {} : { signal }),
     });
     const interrupted = ledger.endRound();
     expectEnd(number, plan, end);
-    if (end.readyMs !== undefined) this.#readyMs = end.readyMs;
+    if (end.openingMs !== undefined) this.#openingMs = end.openingMs;
     const round: Round = {
       number,
       plan,
@@ -170,7 +173,7 @@ class KillRounds {
 
 function hitOf(plan: KillPlan | undefined, end: ChildEnd, interrupted: number): Round["hit"] {
   if (plan === undefined) return "finishing";
-  if (end.readyMs === undefined) return "opening";
+  if (end.openingMs === undefined) return "opening";
   return interrupted > 0 ? "writing" : "reading";
 }
 

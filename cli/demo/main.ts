@@ -26,7 +26,7 @@ moments, reopening the store each time. At the end every acknowledged file is re
 by SHA-256. Without DIR: this checkout, npm's cache and Deno's cache. DIR is only read.
 
 Options:
-  --rounds N       Kills; 20 by default.
+  --rounds N       Kills; 25 by default.
   --seed S         Decides on the moments of the kills; random by default, and printed.
   --concurrency N  Puts under way at once; 48 by default.
   --durability W   synced (default) or written: what a put waits for.
@@ -56,7 +56,7 @@ interface DemoOptions {
 
 function parseOptions(args: readonly string[]): DemoOptions {
   const { values, argument } = parseCommand(args, ["[DIR]"], {
-    rounds: { type: "string", default: "20" },
+    rounds: { type: "string", default: "25" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
     concurrency: { type: "string", default: "48" },
     durability: { type: "string", default: "synced" },

@@ -24,7 +24,13 @@
  * @module
  */
 export { type CheckReport, checkStore } from "./check.ts";
-export { type ChildEnd, type ChildRun, type KillPlan, runChild } from "./child_process.ts";
+export {
+  type ChildEnd,
+  type ChildRun,
+  type KillPlan,
+  type Mark,
+  runChild,
+} from "./child_process.ts";
 export {
   ChildFailedError,
   killRounds,

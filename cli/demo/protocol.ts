@@ -26,6 +26,8 @@ export interface ChildJob {
 
 /** One line that a child writes to its standard output. */
 export type ChildLine =
+  /** The store is about to be opened. */
+  | { readonly type: "opening" }
   /** The store is open. */
   | { readonly type: "open"; readonly recovery: RecoveryReport }
   /** A put is about to begin; `put` numbers the puts of this child. */

@@ -240,7 +240,6 @@ export class MemContent {
     this.#hotIndex = -1;
     this.#hotPage = undefined;
     if (this.#tracked) this.#cutSize = Math.min(this.#cutSize, size);
-    for (const index of this.#lost) if (index >= keep) this.#lost.delete(index);
     if (this.#live.size === 0) return true;
     this.#ownLive();
     let dropped = 0;

@@ -3,6 +3,7 @@ import {
   CrashFs,
   type CrashOptions,
   DenoFs,
+  FaultFs,
   type Fs,
   MemFs,
   syncDirectory,
@@ -140,6 +141,35 @@ Deno.test("CrashFs({ over }) rewrites the file system below, and leaves what is 
   } finally {
     Deno.removeSync(temp, { recursive: true });
   }
+});
+
+Deno.test("CrashFs({ over }) keeps holes and ends of zeros", () => {
+  const over = new MemFs();
+  over.mkdirAll("/root");
+  const fs = new CrashFs({ over, root: "/root" });
+  using file = fs.create("/root/a");
+  file.truncate(3 << 20);
+  file.writeAt(bytes("x"), 5000);
+  file.sync();
+  syncDirectory(fs, "/root");
+  fs.crash({ seed: 1 });
+  const content = readAll(over, "/root/a");
+  assert.equal(content.length, 3 << 20);
+  assert.deepEqual([content.indexOf(120), content.lastIndexOf(120)], [5000, 5000]);
+});
+
+Deno.test("C3: CrashFs({ over }) believes a sync that failed below, and no later one", () => {
+  const memory = new MemFs();
+  memory.mkdirAll("/root");
+  const faults = new FaultFs(memory);
+  const fs = new CrashFs({ over: faults, root: "/root" });
+  writeSynced(fs, "/root/a", "old");
+  using file = fs.openReadWrite("/root/a");
+  file.write(bytes("new"));
+  faults.arm({ on: ["sync", "syncData"], times: 1, fault: { kind: "error", code: "IO" } });
+  throwsCode("IO", () => file.syncData());
+  file.syncData();
+  assert.equal(text(readAll(fs.crashClone({ seed: 1, keepData: 1 }), "/root/a")), "old");
 });
 
 Deno.test("P4: blocks and sectors of one write survive each for itself", () => {

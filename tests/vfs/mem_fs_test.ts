@@ -57,6 +57,23 @@ Deno.test("MemFs.crashClone() is apart from the original, both ways", () => {
   }
 });
 
+Deno.test("MemFs.crashClone() keeps its pages while the original writes others over and over", () => {
+  const fs = new MemFs();
+  writeSynced(fs, "/a", "a".repeat(20_000));
+  using a = fs.openReadWrite("/a");
+  const clone = fs.crashClone({ keep: "synced" });
+  for (const fill of ["b", "c"]) {
+    a.writeAt(bytes(fill.repeat(20_000)), 0);
+    a.sync();
+    writeSynced(fs, `/${fill}`, fill.repeat(40_000));
+  }
+  assert.equal(text(readAll(clone, "/a")), "a".repeat(20_000));
+  a.writeAt(bytes("d".repeat(5000)), 0);
+  const visible = fs.crashClone({ keep: "all" });
+  a.writeAt(bytes("e".repeat(5000)), 0);
+  assert.equal(text(readAll(visible, "/a")), "d".repeat(5000) + "c".repeat(15_000));
+});
+
 Deno.test("MemFs.crashClone() loses a cut, an extension and a hole that were not synced", () => {
   const fs = new MemFs();
   writeSynced(fs, "/a", "y".repeat(9000));

@@ -152,6 +152,32 @@ Deno.test("P11: withDiskHealth() covers openReadWrite files, reads, opens and sy
   }
 });
 
+Deno.test("withDiskHealth() knows the paths of files, however many were opened before", () => {
+  let clock = 0;
+  const paths: string[] = [];
+  const faults = new FaultFs(new MemFs(), {
+    sleep: () => {
+      watch.poll();
+      clock += 150;
+      watch.poll();
+    },
+  });
+  const fs = withDiskHealth(faults);
+  const options = { thresholdMs: 100, intervalMs: 0, now: () => clock };
+  using watch = watchDiskHealth(fs.memory, { ...options, onSlow: ({ path }) => paths.push(path) });
+  faults.arm({ on: "sync", fault: { kind: "latency", ms: 150 } });
+  const kept = fs.create("/kept");
+  for (let i = 0; i < 3000; i++) fs.create(`/${i}`).close();
+  const long = fs.create(`/${"long".repeat(60)}-end`);
+  using _other = fs.create("/other");
+  for (const file of [kept, long]) {
+    file.sync();
+    file.close();
+  }
+  assert.equal(paths[0], "/kept");
+  assert.match(paths[1] ?? "", /^(long|ong|ng|g)(long)+-end$/);
+});
+
 Deno.test("P11: withDiskHealth() tells asynchronous reads apart, any number at once", async () => {
   let clock = 0;
   const slow: SlowOperation[] = [];

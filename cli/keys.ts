@@ -7,6 +7,7 @@ const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 
 /** A key of the command line: text, or with `--hex` bytes in hexadecimal. */
 export function parseKey(text: string, hex: boolean): Key {
+  if (text === "") throw new UsageError("A key must not be empty.");
   if (!hex) return text;
   try {
     return Uint8Array.fromHex(text);

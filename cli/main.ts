@@ -3,11 +3,11 @@
  * `deno run --allow-read --allow-write cli/main.ts --help`, or call {@linkcode main} from a program:
  *
  * ```ts
- * import { main } from "@flagstone/flagstone/cli";
+ * import { ExitCode, main } from "@flagstone/flagstone/cli";
  *
  * const dir = await Deno.makeTempDir();
  * const exitCode = await main(["stats", dir]);
- * console.assert(exitCode === 1); // NOT_FOUND: there is no store in the directory
+ * console.assert(exitCode === ExitCode.failed); // NOT_FOUND: there is no store
  * ```
  * @module
  */

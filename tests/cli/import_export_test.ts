@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { open } from "../../mod.ts";
+import { ExitCode } from "../../cli/main.ts";
+import { bytes, noise, readFiles, run, withFolder, writeFiles } from "./_support.ts";
+
+const FILES: Readonly<Record<string, Uint8Array>> = {
+  "empty": new Uint8Array(),
+  "one": bytes("1"),
+  "snow ☃/näme": bytes("text"),
+  "deep/er/and/deeper/file.bin": noise(70_000),
+  "large": noise(3_000_000),
+  " space ": bytes(" "),
+  ".hidden/.file": bytes("dot"),
+};
+
+Deno.test("import() and export() give back a folder byte for byte", async () => {
+  await withFolder(async (folder) => {
+    const many = Object.fromEntries(
+      Array.from({ length: 300 }, (_, i) => [`many/${i % 7}/${i}`, noise(i * 11)]),
+    );
+    writeFiles(`${folder}/in`, { ...FILES, ...many });
+    const imported = await run(["import", `${folder}/store`, `${folder}/in`, "--json"]);
+    assert.equal(imported.exitCode, ExitCode.ok, imported.stderr);
+    const { files, irregular, leftOut } = JSON.parse(imported.text);
+    assert.deepEqual([files, irregular, leftOut], [Object.keys(FILES).length + 300, 0, 0]);
+    const exported = await run(["export", `${folder}/store`, `${folder}/new/out`, "--json"]);
+    assert.equal(exported.exitCode, ExitCode.ok, exported.stderr);
+    assert.deepEqual(JSON.parse(exported.text).files, files);
+    assert.deepEqual(readFiles(`${folder}/new/out`), { ...FILES, ...many });
+  });
+});
+
+Deno.test("import() and export() with --prefix are each other's reverse", async () => {
+  await withFolder(async (folder) => {
+    const store = `${folder}/store`;
+    writeFiles(`${folder}/in`, FILES);
+    await run(["import", store, `${folder}/in`, "--prefix", "p/", "--concurrency", "1"]);
+    await run(["put", store, "other"]);
+    const listed = await run(["ls", store]);
+    assert(listed.text.includes("p/deep/er/and/deeper/file.bin\n"));
+    const args = ["export", store, `${folder}/out`, "--prefix", "p/", "--concurrency", "1"];
+    assert.equal((await run(args)).exitCode, ExitCode.ok);
+    assert.deepEqual(readFiles(`${folder}/out`), FILES);
+  });
+});
+
+Deno.test("import() of a folder that is missing, or a file, makes no store", async () => {
+  await withFolder(async (folder) => {
+    Deno.writeTextFileSync(`${folder}/file`, "");
+    const missing = await run(["import", `${folder}/store`, `${folder}/missing`]);
+    assert.equal(missing.exitCode, ExitCode.failed);
+    assert.match(missing.stderr, /^NOT_FOUND: /);
+    const file = await run(["import", `${folder}/store`, `${folder}/file`]);
+    assert.equal(file.exitCode, ExitCode.failed);
+    assert.match(file.stderr, /^NOT_A_DIRECTORY: /);
+    assert.deepEqual(Object.keys(readFiles(folder)), ["file"]);
+  });
+});
+
+Deno.test({
+  name: "import() skips links, and names files that are over 1 GiB",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await withFolder(async (folder) => {
+      writeFiles(`${folder}/in`, { "sub/file": bytes("1") });
+      Deno.symlinkSync("sub/file", `${folder}/in/link`);
+      Deno.symlinkSync("sub", `${folder}/in/folder link`);
+      Deno.symlinkSync("nowhere", `${folder}/in/broken`);
+      using huge = Deno.openSync(`${folder}/in/huge`, { create: true, write: true });
+      huge.truncateSync(1024 ** 3 + 1); // Sparse.
+      const { exitCode, text, stderr } = await run([
+        "import",
+        `${folder}/store`,
+        `${folder}/in`,
+        "--json",
+      ]);
+      assert.equal(exitCode, ExitCode.incomplete);
+      const { files, irregular, leftOut } = JSON.parse(text);
+      assert.deepEqual([files, irregular, leftOut], [1, 3, 1]);
+      assert.match(stderr, /^left out: .*\/huge: 1\.1 GB is more than a value may have\n$/);
+    });
+  },
+});
+
+Deno.test("import() leaves the store itself out", async () => {
+  await withFolder(async (folder) => {
+    writeFiles(folder, { "in/file": bytes("1") });
+    const { exitCode, text, stderr } = await run(["import", `${folder}/in/store`, `${folder}/in`]);
+    assert.equal(exitCode, ExitCode.ok);
+    assert.match(text, /^imported 1 file, /);
+    assert.match(stderr, /it is the store/);
+  });
+});
+
+Deno.test("import() overwrites, and shows progress on a terminal only", async () => {
+  await withFolder(async (folder) => {
+    const store = `${folder}/store`;
+    writeFiles(`${folder}/in`, { file: bytes("old") });
+    assert.equal((await run(["import", store, `${folder}/in`])).stderr, "");
+    writeFiles(`${folder}/in`, { file: bytes("new") });
+    const again = await run(["import", store, `${folder}/in`], { showsProgress: true });
+    assert.match(again.stderr, /imported 1 files/);
+    assert(again.stderr.endsWith("\r\x1b[K"), "the line is taken away at the end");
+    assert.equal((await run(["get", store, "file"])).text, "new");
+  });
+});
+
+Deno.test("export() refuses keys that would leave the folder, and goes on", async () => {
+  await withFolder(async (folder) => {
+    const bad = ["../up", "a/../../up", "/absolute", "nul\0", "a//b", "./dot", "trailing/", ".."];
+    {
+      await using store = await open(`${folder}/store`);
+      for (const key of [...bad, "good", new Uint8Array([0xff])]) await store.put(key, "x");
+    }
+    const { exitCode, text, stderr } = await run([
+      "export",
+      `${folder}/store`,
+      `${folder}/a/b/out`,
+      "--json",
+    ]);
+    assert.equal(exitCode, ExitCode.incomplete);
+    const { files, leftOut } = JSON.parse(text);
+    assert.deepEqual([files, leftOut], [1, bad.length + 1]);
+    assert.equal(stderr.trimEnd().split("\n").length, leftOut);
+    assert.match(stderr, /^left out: 0xff: it is no UTF-8$/m);
+    assert.deepEqual(Object.keys(readFiles(`${folder}/a`)), ["b/out/good"]);
+  });
+});
+
+Deno.test({
+  name: "export() does not follow a link out of the folder",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await withFolder(async (folder) => {
+      {
+        await using store = await open(`${folder}/store`);
+        for (const key of ["link/file", "link/new/file", "file"]) await store.put(key, "x");
+      }
+      writeFiles(folder, { "elsewhere/kept": bytes("kept"), "out/kept": bytes("kept") });
+      Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/out/link`);
+      Deno.symlinkSync(`${folder}/elsewhere/kept`, `${folder}/out/file`);
+      const args = ["export", `${folder}/store`, `${folder}/out`, "--overwrite"];
+      const { exitCode } = await run(args);
+      assert.equal(exitCode, ExitCode.incomplete);
+      assert.deepEqual(readFiles(`${folder}/elsewhere`), { kept: bytes("kept") });
+      assert(Deno.lstatSync(`${folder}/out/file`).isFile, "the link was replaced by the file");
+    });
+  },
+});
+
+Deno.test("export() leaves files that exist alone unless told to --overwrite", async () => {
+  await withFolder(async (folder) => {
+    const args = ["export", `${folder}/store`, `${folder}/out`];
+    await run(["put", `${folder}/store`, "file"], { stdin: bytes("new") });
+    writeFiles(`${folder}/out`, { file: bytes("old and longer") });
+    const kept = await run(args);
+    assert.equal(kept.exitCode, ExitCode.incomplete);
+    assert.deepEqual(readFiles(`${folder}/out`), { file: bytes("old and longer") });
+    assert.equal((await run([...args, "--overwrite"])).exitCode, ExitCode.ok);
+    assert.deepEqual(readFiles(`${folder}/out`), { file: bytes("new") });
+  });
+});
+
+Deno.test("export() counts keys that are a file and a folder at once", async () => {
+  await withFolder(async (folder) => {
+    {
+      await using store = await open(`${folder}/store`);
+      for (const key of ["a", "a/b"]) await store.put(key, key);
+    }
+    const args = ["export", `${folder}/store`, `${folder}/out`, "--json", "--concurrency", "1"];
+    const { exitCode, text } = await run(args);
+    assert.equal(exitCode, ExitCode.incomplete);
+    assert.deepEqual(JSON.parse(text).leftOut, 1);
+  });
+});

@@ -63,8 +63,31 @@ export class MemTree {
       : fsError("NOT_FOUND", operation, path, "no such name");
   }
 
+  /** Throws unless `node` can take the name `to` from what has it now. */
+  checkRename(
+    operation: string,
+    from: string,
+    to: string,
+    node: MemNode,
+    target: MemNode | undefined,
+  ): void {
+    if (node instanceof FileNode) {
+      if (!(target instanceof DirNode)) return;
+      throw fsError("IS_A_DIRECTORY", operation, to, "a directory has the name");
+    }
+    if (this.#isInside(to, node)) {
+      throw fsError("INVALID", operation, from, `a directory cannot move into itself (${to})`);
+    }
+    if (target instanceof FileNode) {
+      throw fsError("NOT_A_DIRECTORY", operation, to, "a file has the name");
+    }
+    if (target !== undefined && target.entries.size > 0) {
+      throw fsError("NOT_EMPTY", operation, to, "the directory is not empty");
+    }
+  }
+
   /** True if `path` lies below the directory `dir`. */
-  isInside(path: string, dir: DirNode): boolean {
+  #isInside(path: string, dir: DirNode): boolean {
     const names = MemTree.names(path);
     names.pop();
     let at: MemNode | undefined = this.root;

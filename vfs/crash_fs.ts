@@ -5,7 +5,8 @@ import { DataHistory } from "./_data_history.ts";
 import { allVisible, type Survivors } from "./_mem_clone.ts";
 import { MirrorFile } from "./_mirror_file.ts";
 import { copyTree, replaceTree, treeKey } from "./_tree_copy.ts";
-import { internalsOf, MemFs, type SyncKind } from "./mem_fs.ts";
+import { internalsOf, MemFs } from "./mem_fs.ts";
+import type { SyncKind } from "./mem_options.ts";
 import { normalizePath } from "./paths.ts";
 import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 

@@ -2,45 +2,14 @@ import { checkPath, fsError } from "./_check.ts";
 import { allVisible, cloneTree, onlySynced, type Survivors } from "./_mem_clone.ts";
 import { type ContentHistory, type Image, MemContent } from "./_mem_content.ts";
 import { dirInfo, fileInfo, type HandleHost, MemDirHandle, MemFileHandle } from "./_mem_handle.ts";
+import type { MemInternals } from "./_mem_internals.ts";
 import { DirNode, FileNode, type MemNode, NameJournal } from "./_mem_node.ts";
 import { MemSpace, PAGE_BYTES } from "./_mem_space.ts";
 import { type MemPlace, MemTree } from "./_mem_tree.ts";
+import type { MemCrashOptions, MemFsOptions, SyncKind } from "./mem_options.ts";
 import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 
-/** How a {@linkcode MemFs} behaves; all of it may be left out. */
-export interface MemFsOptions {
-  /**
-   * True (the default): what was not synced is known as such, and a crash takes it. False: every
-   * change is durable at once, which costs a little less.
-   */
-  readonly strict?: boolean;
-  /** Windows semantics: what is open cannot be removed, replaced or created anew (`BUSY`). Default false. */
-  readonly windows?: boolean;
-  /** Space for content, in bytes; writes beyond it throw `NO_SPACE`. Default: no limit. */
-  readonly capacityBytes?: number;
-}
-
-/** What {@linkcode MemFs.crashClone} keeps of what was not synced. */
-export interface MemCrashOptions {
-  /** `synced`: nothing, as after the worst power loss. `all`: everything, as after the end of the process. */
-  readonly keep: "synced" | "all";
-}
-
-/** Which call {@linkcode MemFs.onSync} tells about; `directory` for any sync of a directory. */
-export type SyncKind = "sync" | "syncData" | "directory";
-
 let devices = 0;
-
-/** What the crash file systems of this folder may do with a {@linkcode MemFs}; not for users. */
-export interface MemInternals {
-  readonly journal: NameJournal;
-  /** Keeps a history of every file from now on. */
-  rememberHistory(make: () => ContentHistory): void;
-  /** A fresh file system like this one, with what survives. */
-  clone(survivors: Survivors): MemFs;
-  /** Turns to what survives, in place: handles are dead, locks are free. */
-  crash(survivors: Survivors): void;
-}
 
 /** The way in for the rest of this folder. */
 export let internalsOf: (fs: MemFs) => MemInternals;
@@ -383,19 +352,7 @@ export class MemFs implements Fs {
     const node = source.node;
     if (node === undefined) throw fsError("NOT_FOUND", operation, from, "no such name");
     if (target.node === node) return;
-    if (node instanceof DirNode) {
-      if (this.#tree.isInside(to, node)) {
-        throw fsError("INVALID", operation, from, `a directory cannot move into itself (${to})`);
-      }
-      if (target.node instanceof FileNode) {
-        throw fsError("NOT_A_DIRECTORY", operation, to, "a file has the name");
-      }
-      if (target.node !== undefined && target.node.entries.size > 0) {
-        throw fsError("NOT_EMPTY", operation, to, "the directory is not empty");
-      }
-    } else if (target.node instanceof DirNode) {
-      throw fsError("IS_A_DIRECTORY", operation, to, "a directory has the name");
-    }
+    this.#tree.checkRename(operation, from, to, node, target.node);
     if (target.node !== undefined) this.#checkNotOpen(operation, to, target.node);
     this.#journal.apply("rename", [
       { dir: source.dir, name: source.name, node: undefined },

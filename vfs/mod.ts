@@ -66,7 +66,8 @@ export {
   withMetrics,
 } from "./metrics.ts";
 export { withLogging } from "./logging.ts";
-export { type MemCrashOptions, MemFs, type MemFsOptions, type SyncKind } from "./mem_fs.ts";
+export { MemFs } from "./mem_fs.ts";
+export type { MemCrashOptions, MemFsOptions, SyncKind } from "./mem_options.ts";
 export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
 export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";

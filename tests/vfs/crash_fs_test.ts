@@ -190,6 +190,27 @@ Deno.test("P4: blocks and sectors of one write survive each for itself", () => {
   assert.ok(sectors.size > 50, String(sectors.size));
 });
 
+Deno.test("P6: a rename across directories is done or undone in every state", () => {
+  const fs = new CrashFs();
+  fs.mkdirAll("/from");
+  fs.mkdirAll("/to");
+  syncDirectory(fs, "/");
+  writeSynced(fs, "/from/a", "a");
+  writeSynced(fs, "/to/b", "b");
+  fs.rename("/from/a", "/to/b");
+  writeAll(fs, "/from/a", "");
+  fs.rename("/to/b", "/to/c");
+  const states = [...fs.everyCrash()].map((state) => JSON.stringify(readTree(state, "/")));
+  const expected = [
+    { from: { a: "a" }, to: { b: "b" } },
+    { from: {}, to: { b: "a" } },
+    { from: { a: "" }, to: { b: "a" } },
+    { from: {}, to: { c: "a" } },
+    { from: { a: "" }, to: { c: "a" } },
+  ];
+  assert.deepEqual(states.toSorted(), expected.map((tree) => JSON.stringify(tree)).toSorted());
+});
+
 Deno.test("P12: a reused file shows old bytes, new bytes and the old tail, and nothing else", () => {
   const fs = new CrashFs();
   writeSynced(fs, "/old", "o".repeat(4096 * 2));

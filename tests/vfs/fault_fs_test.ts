@@ -172,6 +172,20 @@ Deno.test("FaultFs.toString() prints the rules and their counts", () => {
   );
 });
 
+Deno.test("P8: a memory file system can be full, slow, cut files and write in parts", () => {
+  const slept: number[] = [];
+  const memory = new MemFs({ capacityBytes: 8192 });
+  const fs = new FaultFs(memory, { sleep: (ms) => slept.push(ms) });
+  fs.arm({ on: "truncate", fault: { kind: "latency", ms: 7 } });
+  using a = fs.create("/a");
+  a.writeVectorAt([new Uint8Array(4000), new Uint8Array(4192)], 0);
+  throwsCode("NO_SPACE", () => a.writeVectorAt([bytes("x"), bytes("y")], 8192));
+  a.truncate(4096);
+  assert.deepEqual(slept, [7]);
+  a.writeVectorAt([bytes("x"), bytes("y")], 8192);
+  assert.equal(a.stat().size, 8194);
+});
+
 Deno.test("P10: a write can stop after any number of bytes, also at none", () => {
   for (
     const { count, code } of [{ count: 0 }, { count: 3 }, { count: 6, code: "NO_SPACE" as const }]

@@ -280,6 +280,24 @@ Deno.test("N9: close() closes the descriptor at once", () => {
   }
 });
 
+Deno.test("N10: vectored writes, preallocation and hints go through an evicted handle", () => {
+  const memory = new MemFs();
+  const faults = new FaultFs(memory);
+  const fs = new VirtualFs(faults, { maxOpen: 1 });
+  const counters = (["preallocate", "prefetch", "writeVectorAt"] as const).map((on) => {
+    return faults.arm({ on, probability: 0, fault: { kind: "error", code: "IO" } });
+  });
+  using a = fs.create("/a");
+  crowdOut(fs);
+  a.preallocate(0, 100);
+  crowdOut(fs);
+  a.writeVectorAt([bytes("one"), bytes("two")], 1);
+  crowdOut(fs);
+  a.prefetch(0, 7);
+  assert.equal(read(a, 9), "\0onetwo");
+  assert.deepEqual(counters.map(({ matches }) => matches), [1, 1, 1]);
+});
+
 Deno.test("VirtualFs() lets a read under way end when its handle is closed", async () => {
   const fs = new VirtualFs(new MemFs(), { maxOpen: 1 });
   writeAll(fs, "/a", "a");

@@ -65,6 +65,7 @@ export interface KillRoundsReport {
 
 /** A child ended in a way that it should not. */
 export class ChildFailedError extends Error {
+  /** Always `ChildFailedError`. */
   override readonly name = "ChildFailedError";
 }
 

@@ -61,6 +61,7 @@ export interface ErrorDetails {
 
 /** Anything that fails at run time: match on `code`, show `message` to a person. */
 export class FlagstoneError extends Error {
+  /** Always `FlagstoneError`. */
   override readonly name = "FlagstoneError";
   /** What went wrong; stable across versions. */
   readonly code: ErrorCode;
@@ -86,6 +87,7 @@ export class FlagstoneError extends Error {
  * of its range. Nothing has changed when it is thrown.
  */
 export class ArgumentError extends TypeError {
+  /** Always `ArgumentError`. */
   override readonly name = "ArgumentError";
   /** Always `INVALID_ARGUMENT`. */
   readonly code = "INVALID_ARGUMENT";

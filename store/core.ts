@@ -234,11 +234,6 @@ export class StoreCore {
     const failure = this.#failure ?? this.control.failure();
     this.#settle();
     if (failure !== undefined) return this.#fail(failure);
-    for (const slab of this.pool.residents) {
-      if (this.control.get(slab.slot, SlotWord.state) === SlotState.flushed) {
-        this.segments.add(slab.segment);
-      }
-    }
     this.#replenish();
     this.space.offer(() => this.pool.count(SlotState.free) > 0);
     if (this.#unsealedSlabs() === 0) this.#wakeFlushed();
@@ -251,15 +246,29 @@ export class StoreCore {
       const slab = this.#undurable[0];
       if (slab === undefined) return;
       const state = control.get(slab.slot, SlotWord.state);
-      this.#written.settle(slab.baseSequence + control.get(slab.slot, SlotWord.written));
-      this.#synced.settle(slab.baseSequence + control.get(slab.slot, SlotWord.synced));
-      if (state === SlotState.active || state === SlotState.sealed) return;
+      const inWork = state === SlotState.active || state === SlotState.sealed;
+      // The slot may have gone all the way round, and have another segment by now.
+      if (inWork && control.get(slab.slot, SlotWord.segment) >>> 0 === slab.segment) {
+        this.#written.settle(slab.baseSequence + control.get(slab.slot, SlotWord.written));
+        this.#synced.settle(slab.baseSequence + control.get(slab.slot, SlotWord.synced));
+        return;
+      }
+      this.#written.settle(slab.baseSequence + slab.image.bytes.length);
+      this.#synced.settle(slab.baseSequence + slab.image.bytes.length);
       this.#undurable.shift();
     }
   }
 
-  /** Sees to it that a slab is free or will be, and that somebody works on what the flush worker has to do. */
+  /**
+   * Learns of new segments, sees to it that a slab is free or will be, and that somebody works on
+   * what the flush worker has to do.
+   */
   #replenish(): void {
+    for (const slab of this.pool.residents) {
+      if (this.control.get(slab.slot, SlotWord.state) === SlotState.flushed) {
+        this.segments.add(slab.segment);
+      }
+    }
     this.pool.replenish();
     const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
     if (work > 0) this.#host.ring(Role.flush);
@@ -294,6 +303,7 @@ export class StoreCore {
     this.#stallSeen = Atomics.load(this.control.words, Word.progress);
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
+      this.#onProgress();
       const moved = Atomics.load(this.control.words, Word.progress) !== this.#stallSeen;
       if (moved || !this.#outstanding()) return this.#armStallTimer();
       const seconds = this.options.stallTimeoutMs / 1000;

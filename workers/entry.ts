@@ -1,4 +1,3 @@
-/// <reference lib="deno.worker" />
 import { Control } from "../wal/mod.ts";
 import { Driver } from "./driver.ts";
 import { type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";

@@ -1,9 +1,9 @@
-import { InterceptFs } from "../vfs/_intercept_fs.ts";
 import {
   CrashFs,
   type CrashOptions,
   type Fs,
   type FsOperation,
+  InterceptFs,
   nameOperations,
   printOperation,
   syncOperations,

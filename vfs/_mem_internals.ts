@@ -1,10 +1,9 @@
 import type { Survivors } from "./_mem_clone.ts";
 import type { ContentHistory } from "./_mem_content.ts";
 import type { NameJournal } from "./_mem_node.ts";
-import type { MemFs } from "./mem_fs.ts";
 
 /** What the crash file systems of this folder may do with a `MemFs`; not for users. */
-export interface MemInternals {
+export interface MemInternals<MemFs> {
   readonly journal: NameJournal;
   /** Keeps a history of every file from now on. */
   rememberHistory(make: () => ContentHistory): void;

@@ -1,5 +1,5 @@
 import { fsError } from "./_check.ts";
-import { type Hooks, InterceptFs } from "./_intercept_fs.ts";
+import { InterceptFs, type InterceptHooks } from "./intercept_fs.ts";
 import { failSync, isLosable } from "./_lose_dirty.ts";
 import { createRandom, type Random, seedFor } from "./_random.ts";
 import { sleepSync } from "./_sleep.ts";
@@ -174,7 +174,7 @@ export class FaultFs implements Fs {
     return this.#fs.diskUsage(path);
   }
 
-  get #hooks(): Hooks {
+  get #hooks(): InterceptHooks {
     return {
       call: (operation, run) => {
         const struck = this.#meet(operation, this.#sleep);

@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import { type Hooks, InterceptFs } from "./_intercept_fs.ts";
+import { InterceptFs, type InterceptHooks } from "./intercept_fs.ts";
 import { type FsOperation, printOperation } from "./operations.ts";
 import type { Fs } from "./types.ts";
 
@@ -15,7 +15,7 @@ export function withLogging(fs: Fs, log: (line: string) => void): Fs {
       },
     };
   };
-  const hooks: Hooks = {
+  const hooks: InterceptHooks = {
     call(operation, run) {
       const { well, failed } = start(operation);
       try {

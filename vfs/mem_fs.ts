@@ -12,7 +12,7 @@ import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 let devices = 0;
 
 /** The way in for the rest of this folder. */
-export let internalsOf: (fs: MemFs) => MemInternals;
+export let internalsOf: (fs: MemFs) => MemInternals<MemFs>;
 
 /**
  * A file system in memory that knows what a power loss would leave: the content of each file as of

@@ -55,6 +55,7 @@ export {
   syncOperations,
   writeOperations,
 } from "./operations.ts";
+export { InterceptFs, type InterceptHooks } from "./intercept_fs.ts";
 export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
 export { classifyIoError, type IoErrorClass } from "./io_error.ts";
 export { LatencyHistogram } from "./latency_histogram.ts";

@@ -86,7 +86,10 @@ export class LogLoop implements Loop {
     }
     const complete = sealed && written === control.get(slot, SlotWord.end);
     const synced = control.get(slot, SlotWord.synced);
-    if (!gathering && synced < written && (complete || control.get(slot, SlotWord.syncWanted) > synced)) {
+    if (
+      !gathering && synced < written &&
+      (complete || control.get(slot, SlotWord.syncWanted) > synced)
+    ) {
       this.#sync(file, written);
       if (!complete) return StepResult.worked;
     }

@@ -6,8 +6,10 @@ import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
  * What happens around each call. Every method but `call` and `callAsync` has the meaning of those
  * two unless it is given: it may look at the bytes and at the file underneath.
  */
-export interface Hooks {
+export interface InterceptHooks {
+  /** Around a call; `run` does it. */
   call<T>(operation: FsOperation, run: () => T): T;
+  /** Around an asynchronous call. */
   callAsync<T>(operation: FsOperation, run: () => Promise<T>): Promise<T>;
   /** `write` writes what it is given, all or a first part, where the call wanted it; to be called once at most. */
   write?(
@@ -15,7 +17,9 @@ export interface Hooks {
     parts: readonly Uint8Array[],
     write: (parts: readonly Uint8Array[]) => void,
   ): void;
+  /** Around a read; what it returns is the number of bytes read. */
   read?(operation: FsOperation, into: Uint8Array, run: () => number): number;
+  /** Around an asynchronous read. */
   readAsync?(operation: FsOperation, into: Uint8Array, run: () => Promise<number>): Promise<number>;
   /** Of `sync` and `syncData` the result counts for nothing. */
   sync?(operation: FsOperation, file: File, run: () => boolean): boolean;
@@ -25,72 +29,88 @@ export interface Hooks {
 
 /** A file system with hooks around every call, for wrappers that care about more than speed. */
 export class InterceptFs implements Fs {
+  /** See {@linkcode Fs.name}. */
   readonly name: string;
   readonly #inner: Fs;
-  readonly #hooks: Hooks;
+  readonly #hooks: InterceptHooks;
 
-  constructor(name: string, inner: Fs, hooks: Hooks) {
+  /** Calls `inner` through `hooks`; the name becomes `name(inner)`. */
+  constructor(name: string, inner: Fs, hooks: InterceptHooks) {
     this.name = `${name}(${inner.name})`;
     this.#inner = inner;
     this.#hooks = hooks;
   }
 
+  /** See {@linkcode Fs.create}. */
   create(path: string): File {
     return this.#open({ kind: "create", path }, () => this.#inner.create(path));
   }
 
+  /** See {@linkcode Fs.open}. */
   open(path: string): File {
     return this.#open({ kind: "open", path }, () => this.#inner.open(path));
   }
 
+  /** See {@linkcode Fs.openReadWrite}. */
   openReadWrite(path: string): File {
     return this.#open({ kind: "openReadWrite", path }, () => this.#inner.openReadWrite(path));
   }
 
+  /** See {@linkcode Fs.openDir}. */
   openDir(path: string): File {
     return this.#open({ kind: "openDir", path }, () => this.#inner.openDir(path));
   }
 
+  /** See {@linkcode Fs.link}. */
   link(existing: string, path: string): void {
     const operation: FsOperation = { kind: "link", path: existing, to: path };
     this.#hooks.call(operation, () => this.#inner.link(existing, path));
   }
 
+  /** See {@linkcode Fs.remove}. */
   remove(path: string): void {
     this.#hooks.call({ kind: "remove", path }, () => this.#inner.remove(path));
   }
 
+  /** See {@linkcode Fs.removeAll}. */
   removeAll(path: string): void {
     this.#hooks.call({ kind: "removeAll", path }, () => this.#inner.removeAll(path));
   }
 
+  /** See {@linkcode Fs.rename}. */
   rename(from: string, to: string): void {
     this.#hooks.call({ kind: "rename", path: from, to }, () => this.#inner.rename(from, to));
   }
 
+  /** See {@linkcode Fs.reuseForWrite}. */
   reuseForWrite(from: string, to: string): File {
     const operation: FsOperation = { kind: "reuseForWrite", path: from, to };
     return this.#open(operation, () => this.#inner.reuseForWrite(from, to));
   }
 
+  /** See {@linkcode Fs.mkdirAll}. */
   mkdirAll(path: string): void {
     this.#hooks.call({ kind: "mkdirAll", path }, () => this.#inner.mkdirAll(path));
   }
 
+  /** See {@linkcode Fs.lock}. */
   lock(path: string): Lock {
     const lock = this.#hooks.call({ kind: "lock", path }, () => this.#inner.lock(path));
     const close = () => this.#hooks.call({ kind: "unlock", path }, () => lock.close());
     return { close, [Symbol.dispose]: close };
   }
 
+  /** See {@linkcode Fs.list}. */
   list(path: string): string[] {
     return this.#hooks.call({ kind: "list", path }, () => this.#inner.list(path));
   }
 
+  /** See {@linkcode Fs.stat}. */
   stat(path: string): FileInfo {
     return this.#hooks.call({ kind: "stat", path }, () => this.#inner.stat(path));
   }
 
+  /** See {@linkcode Fs.diskUsage}. */
   diskUsage(path: string): DiskUsage {
     return this.#hooks.call({ kind: "diskUsage", path }, () => this.#inner.diskUsage(path));
   }
@@ -104,11 +124,11 @@ export class InterceptFs implements Fs {
 class InterceptFile implements LosableFile {
   readonly path: string;
   readonly #inner: File;
-  readonly #hooks: Hooks;
+  readonly #hooks: InterceptHooks;
   /** Where the cursor of the file underneath is. */
   #cursor = 0;
 
-  constructor(inner: File, hooks: Hooks) {
+  constructor(inner: File, hooks: InterceptHooks) {
     this.path = inner.path;
     this.#inner = inner;
     this.#hooks = hooks;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ErrorCode, FlagstoneError, open, type OpenOptions, type Store } from "../mod.ts";
-import { DenoFs, dirName, type Fs, MemFs, syncDirectory } from "../vfs/mod.ts";
+import { DenoFs, dirName, type Fs, MemFs, serveFs, syncDirectory, VirtualFs } from "../vfs/mod.ts";
 
 /** A directory of its own for one test, on one file system. */
 export interface Place {
@@ -13,17 +13,39 @@ export interface Place {
 /** Small slabs: a test of a few hundred KiB rotates, flushes and reuses them. */
 export const SMALL: OpenOptions = { slabBytes: 64 * 1024, slabs: 3, idleWorkerMs: 100 };
 
-/** Runs a test on the in-memory file system, where the loops run on this thread, and on the real one, with real Workers. */
+/**
+ * Runs a test on every kind of place: in memory and on the real file system, with 16 descriptors at
+ * most, the loops stepwise on this thread and in real Workers.
+ */
 export function testStore(name: string, body: (place: Place) => Promise<void>): void {
   Deno.test(`${name} [memory, stepwise]`, () => body(placeOn(new MemFs(), "/store")));
-  Deno.test(`${name} [real files, workers]`, async () => {
-    const dir = await Deno.makeTempDir();
+  Deno.test(`${name} [memory, workers]`, async () => {
+    const fs = new MemFs();
+    const server = serveFs(fs);
+    // The workers reach this thread's file system through the blocking proxy.
+    Object.defineProperty(fs, "spec", { value: server.spec });
     try {
-      await body(placeOn(new DenoFs(), `${dir}/store`));
+      await body(placeOn(fs, "/store"));
     } finally {
-      await Deno.remove(dir, { recursive: true });
+      server.close();
     }
   });
+  Deno.test(`${name} [real files, workers]`, () =>
+    inTempDir((dir) => body(placeOn(new DenoFs(), `${dir}/store`))));
+  Deno.test(`${name} [real files, 16 descriptors, stepwise]`, () =>
+    inTempDir((dir) =>
+      body(placeOn(new VirtualFs(new DenoFs(), { maxOpen: 16 }), `${dir}/store`))
+    ));
+}
+
+/** Runs `body` with a directory that is removed afterwards. */
+export async function inTempDir(body: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await body(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 }
 
 /** A place for stores on `fs`. */

@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
 import type { Store } from "../mod.ts";
 import { MemFs } from "../vfs/mod.ts";
-import { FILE_HEADER_BYTES, logName, recordSpace } from "../wal/mod.ts";
-import { failsWith, noise, type Place, placeOn, readFile, text, writeFile } from "./_support.ts";
+import { FILE_HEADER_BYTES, logName, RangeChecksums, recordSpace } from "../wal/mod.ts";
+import {
+  failsWith,
+  noise,
+  type Place,
+  placeOn,
+  randomOf,
+  readFile,
+  text,
+  writeFile,
+} from "./_support.ts";
 
 const DIR = "/store";
 const LOG = `${DIR}/${logName(1)}`;
@@ -203,6 +213,35 @@ Deno.test("a length of 0xFFFFFFFF allocates nothing and is a torn end", async ()
   assert.equal(await store.getText("a"), "1");
 });
 
+Deno.test("RangeChecksums gives what crc32() gives, of any range and seed", () => {
+  const content = noise(20_000, 3);
+  const random = randomOf(4);
+  const checksums = new RangeChecksums(content, 100);
+  for (let i = 0; i < 500; i++) {
+    const [start, end] = [100 + random() * 19_900, 100 + random() * 19_900]
+      .map(Math.floor).toSorted((a, b) => a - b) as [number, number];
+    const seed = Math.floor(random() * 2 ** 32);
+    const expected = crc32(content.subarray(start, end), seed) | 0;
+    assert.equal(checksums.checksum(start, end, seed), expected);
+  }
+});
+
+Deno.test("a torn value full of what looks like records is a torn end", async () => {
+  const size = 2_000_000;
+  const value = new Uint8Array(size);
+  const words = new Int32Array(value.buffer, 0, size >> 2);
+  // The record is at 64, the value at 64 + 24 + 8, so that every candidate lies on a record's place.
+  for (let at = 0; at + 24 < size; at += 24) {
+    words.set([size - at - 24, 0x1234567, 4096 + at, 0, 128, 1 | (1 << 16)], at >> 2);
+  }
+  const fs = await killedStore((store) => store.put("12345678", value));
+  const content = readFile(fs, LOG);
+  content[content.length - 8000]! ^= 1;
+  await using store = await withLog(fs, content).open();
+  assert.equal(store.stats().keys, 0);
+  assert(store.stats().recovery.tornBytes > size / 2);
+});
+
 Deno.test("open() refuses a log of another store, and a renamed one", async () => {
   const fs = await closedStore((store) => store.put("a", "1"));
   const other = await closedStore((store) => store.put("a", "2"));
@@ -238,7 +277,6 @@ Deno.test("a log of a newer format is refused as such, and left alone", async ()
   const fs = await closedStore((store) => store.put("a", "1"));
   const content = readFile(fs, LOG);
   new DataView(content.buffer).setUint32(8, 2, true);
-  const { crc32 } = await import("node:zlib");
   new DataView(content.buffer).setUint32(60, crc32(content.subarray(0, 60)), true);
   const place = withLog(fs, content);
   await failsWith("NEWER_FORMAT", place.open());

@@ -13,5 +13,6 @@ export * from "./file_header.ts";
 export * from "./file_names.ts";
 export * from "./format.ts";
 export * from "./image.ts";
+export * from "./range_checksums.ts";
 export * from "./record.ts";
 export * from "./scan.ts";

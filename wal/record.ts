@@ -78,7 +78,12 @@ export function verifyRecord(
   length: number,
   salt: number,
 ): boolean {
-  return checksumRecord(image.bytes, offset, length, salt) === image.words[(offset >> 2) + 1];
+  return checksumRecord(image.bytes, offset, length, salt) === recordChecksum(image, offset);
+}
+
+/** The record's checksum, as it stands there: a signed word. */
+export function recordChecksum(image: SegmentImage, offset: number): number {
+  return image.words[(offset >> 2) + 1]!;
 }
 
 /** The record's length without padding; 0 where none is published. */

@@ -6,11 +6,14 @@ import {
   KNOWN_FLAGS,
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
+  RECORD_UNCHECKED_BYTES,
   RecordKind,
 } from "./format.ts";
 import type { SegmentImage } from "./image.ts";
+import { RangeChecksums } from "./range_checksums.ts";
 import {
   batchContinues,
+  recordChecksum,
   recordFlags,
   recordKeyBytes,
   recordKind,
@@ -96,11 +99,15 @@ export function scanLog(
 
 /** True if a whole record with a matching checksum stands at `offset`. */
 function isRecord(image: SegmentImage, offset: number, limit: number, salt: number): boolean {
+  return fits(image, offset, limit) &&
+    verifyRecord(image, offset, recordLength(image, offset), salt);
+}
+
+/** True if a record of a possible length begins at `offset`: what it says may be looked at. */
+function fits(image: SegmentImage, offset: number, limit: number): boolean {
   if (offset + RECORD_HEADER_BYTES > limit) return false;
   const length = recordLength(image, offset);
-  if (length < RECORD_HEADER_BYTES + recordKeyBytes(image, offset)) return false;
-  if (length > limit - offset) return false;
-  return verifyRecord(image, offset, length, salt);
+  return length >= RECORD_HEADER_BYTES + recordKeyBytes(image, offset) && length <= limit - offset;
 }
 
 /** A record that verifies but says what this version has no word for was written by a newer one. */
@@ -127,11 +134,13 @@ function lastNonZero(image: SegmentImage, from: number): number {
 }
 
 /**
- * Looks beyond the bad record at `bad` for a whole record whose synced mark covers it. Cheap
- * plausibility comes first, so that garbage is not checksummed at every offset.
+ * Looks beyond the bad record at `bad` for a whole record whose synced mark covers it. What lies
+ * there may be a user's bytes, made to look like records: so the checksum of a candidate must not
+ * cost its length.
  */
 function findSyncedBeyond(image: SegmentImage, bad: number, limit: number, salt: number): number {
   const last = limit - RECORD_HEADER_BYTES;
+  let checksums: RangeChecksums | undefined;
   for (
     let offset = bad + RECORD_ALIGNMENT_BYTES;
     offset <= last;
@@ -143,7 +152,12 @@ function findSyncedBeyond(image: SegmentImage, bad: number, limit: number, salt:
     const kind = recordKind(image, offset);
     if (kind < RecordKind.put || kind > RecordKind.seal) continue;
     if ((recordFlags(image, offset) & ~KNOWN_FLAGS) !== 0) continue;
-    if (isRecord(image, offset, limit, salt)) return offset;
+    if (!fits(image, offset, limit)) continue;
+    checksums ??= new RangeChecksums(image.bytes, bad);
+    const length = recordLength(image, offset);
+    const start = offset + RECORD_UNCHECKED_BYTES;
+    const checksum = checksums.checksum(start, offset + length, salt ^ length);
+    if (checksum === recordChecksum(image, offset)) return offset;
   }
   return -1;
 }

@@ -82,7 +82,7 @@ Deno.test("no file imports itself through others", () => {
 });
 
 Deno.test("every folder of the table is there, and every folder of code is in the table", () => {
-  const beside = new Set(["tests", "docs", "tools", "bench", "examples", "node_modules"]);
+  const beside = new Set(["tests", "docs", "tools", "bench", "examples", "node_modules", "data"]);
   const folders = [...Deno.readDirSync(ROOT)]
     .filter((entry) => entry.isDirectory && !entry.name.startsWith(".") && !beside.has(entry.name))
     .map((entry) => entry.name);

@@ -3,20 +3,11 @@ import type { KeyHasher } from "./key_hash.ts";
 /** Number of shards: each grows on its own, so that no growth moves more than 1/256 of the keys. */
 export const INDEX_SHARDS = 256;
 
-/** Words of an entry, relative to its first. */
-const Entry = {
-  h0: 0,
-  h1: 1,
-  h2: 2,
-  h3: 3,
-  sequenceLow: 4,
-  tail: 5,
-  segment: 6,
-  offset: 7,
-  length: 8,
-};
-/** An entry is this many words. */
-const ENTRY_WORDS = 9;
+/** Words of an entry, relative to its first: 96 bits of the hash, then what the key's record is. */
+const Entry = { h1: 0, h2: 1, h3: 2, sequenceLow: 3, tail: 4, segment: 5, offset: 6, length: 7 };
+/** An entry is this many words: two to a cache line. */
+const ENTRY_WORDS = 8;
+const ENTRY_SHIFT = 3;
 const FIRST_ENTRIES = 32;
 const TWO_32 = 0x1_0000_0000;
 const SEQUENCE_HIGH_MASK = (1 << 21) - 1;
@@ -28,7 +19,7 @@ const STALE = -1;
 
 /**
  * Where the newest record of each key is: open addressing with linear probing, in shared memory,
- * one table a shard. An entry is 36 bytes; the tables are at most 3/4 full.
+ * one table a shard. An entry is 32 bytes; the tables are at most 3/4 full.
  *
  * Looking up leaves what was found in the fields `segment`, `offset`, `length`, `sequence` and
  * `flags`, so that it allocates nothing. One thread at a time may use an instance.
@@ -135,7 +126,6 @@ export class HashIndex {
       this.offset = table[at + Entry.offset]!;
       this.length = before;
     }
-    table[at + Entry.h0] = hash.h0;
     table[at + Entry.h1] = hash.h1;
     table[at + Entry.h2] = hash.h2;
     table[at + Entry.h3] = hash.h3;
@@ -215,14 +205,11 @@ function sequenceAt(table: Int32Array, at: number): number {
 
 /** First word of the key's entry, or of the empty place where it would go. */
 function place(table: Int32Array, hash: KeyHasher): number {
-  const mask = table.length / ENTRY_WORDS - 1;
-  const { h0, h1, h2, h3 } = hash;
+  const mask = (table.length >> ENTRY_SHIFT) - 1;
+  const { h1, h2, h3 } = hash;
   for (let slot = (h3 >>> 8) & mask;; slot = (slot + 1) & mask) {
-    const at = slot * ENTRY_WORDS;
+    const at = slot << ENTRY_SHIFT;
     if (table[at + Entry.length] === 0) return at;
-    if (
-      table[at] === h0 && table[at + Entry.h1] === h1 && table[at + Entry.h2] === h2 &&
-      table[at + Entry.h3] === h3
-    ) return at;
+    if (table[at] === h1 && table[at + Entry.h2] === h2 && table[at + Entry.h3] === h3) return at;
   }
 }

@@ -7,7 +7,7 @@ export const HASH_SECRET_BYTES = 16;
  * so that hashing allocates nothing.
  */
 export class KeyHasher {
-  /** First lane, first word of the last hash. */
+  /** First lane, first word of the last hash; the index does not keep it. */
   h0 = 0;
   /** First lane, second word. */
   h1 = 0;

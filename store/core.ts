@@ -13,7 +13,7 @@ import { SpaceQueue } from "./space_queue.ts";
 import type { Durability, RecoveryReport } from "./types.ts";
 
 /** In one turn, the log worker is called again after so many bytes. */
-const EARLY_CALL_BYTES = 1024 * 1024;
+const EARLY_CALL_BYTES = 256 * 1024;
 /** A slab of which less than one part in so many is used is not sealed by `close`. */
 const LEAST_SEALED_PART = 4;
 

@@ -1,6 +1,6 @@
 import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
 import { HashIndex } from "../index/mod.ts";
-import { Memtable, SlabPool } from "../memtable/mod.ts";
+import { type BufferListener, Memtable, SlabPool } from "../memtable/mod.ts";
 import { type Fs, joinPath, type Lock } from "../vfs/mod.ts";
 import { Control } from "../wal/mod.ts";
 import { type Host, InlineHost, WorkerHost } from "../workers/mod.ts";
@@ -22,7 +22,7 @@ import { Store } from "./store.ts";
 /** Makes the host of a store's loops; simulations bring their own. */
 export type HostFactory = (
   control: Control,
-  pool: () => SlabPool,
+  describe: (listener: BufferListener) => void,
   directory: string,
   options: ResolvedOptions,
 ) => Host;
@@ -68,7 +68,7 @@ export async function openWith(
     const identity = holdsStore(fs, directory)
       ? readIdentity(fs, directory)
       : createIdentity(fs, directory);
-    return new Store(recoverCore(directory, resolved, identity, lock, makeHost));
+    return new Store(await startCore(directory, resolved, identity, lock, makeHost));
   } catch (error) {
     lock.close();
     throw error;
@@ -89,26 +89,49 @@ function lockStore(fs: Fs, directory: string): Lock {
   }
 }
 
-function recoverCore(
+/** Starts the log worker and recovers meanwhile: starting a thread takes longer than a small recovery. */
+async function startCore(
   directory: string,
   options: ResolvedOptions,
   identity: Identity,
   lock: Lock,
   makeHost: HostFactory,
+): Promise<StoreCore> {
+  const control = new Control(options.slabs);
+  let pool: SlabPool | undefined;
+  const describe = (listener: BufferListener) => pool?.describe(listener);
+  const host = makeHost(control, describe, directory, options);
+  const started = host.start();
+  try {
+    pool = new SlabPool(control, {
+      slabBytes: options.slabBytes,
+      storeId: identity.storeId,
+      onBuffer: (slot, generation, buffer) => host.sendBuffer(slot, generation, buffer),
+    });
+    const core = recoverCore(directory, options, identity, lock, control, pool, host);
+    await started;
+    return core;
+  } catch (error) {
+    await Promise.allSettled([started]);
+    await host.stop(options.stallTimeoutMs);
+    throw error;
+  }
+}
+
+function recoverCore(
+  directory: string,
+  options: ResolvedOptions,
+  identity: Identity,
+  lock: Lock,
+  control: Control,
+  pool: SlabPool,
+  host: Host,
 ): StoreCore {
   const { fs } = options;
   const keys = new KeyBuffer(identity.hashSecret);
   const index = new HashIndex();
   const segments = new SegmentSet(fs, directory);
   const found = new Recovery(fs, directory, identity, keys, index, segments).run();
-
-  const control = new Control(options.slabs);
-  const host = makeHost(control, () => pool, directory, options);
-  const pool = new SlabPool(control, {
-    slabBytes: options.slabBytes,
-    storeId: identity.storeId,
-    onBuffer: (slot, generation, buffer) => host.sendBuffer(slot, generation, buffer),
-  });
   const log = found.active;
   const active = log === undefined
     ? undefined
@@ -131,7 +154,7 @@ function recoverCore(
 
 function defaultHost(
   control: Control,
-  pool: () => SlabPool,
+  describe: (listener: BufferListener) => void,
   directory: string,
   options: ResolvedOptions,
 ): Host {
@@ -141,6 +164,6 @@ function defaultHost(
     directory,
     fs: spec,
     idleMs: options.idleWorkerMs,
-    describe: (send) => pool().describe(send),
+    describe,
   });
 }

@@ -15,7 +15,7 @@ export interface OpenOptions {
 
   // What it costs.
 
-  /** Length of a slab, and so of a log and of most segments, in bytes: 64 KiB to 1 GiB, rounded up to 4 KiB. Default 32 MiB. Larger: fewer files; more memory, and more to replay after a crash. */
+  /** Length of a slab, and so of a log and of most segments, in bytes: 64 KiB to 1 GiB, rounded up to 4 KiB. Default 16 MiB. Larger: fewer files; more memory, and more to replay after a crash. */
   readonly slabBytes?: number;
   /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × slabBytes` under load; with more, bursts wait less for the disk. */
   readonly slabs?: number;
@@ -51,7 +51,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   const slabBytes = integer(options.slabBytes, "options.slabBytes", {
     least: MIN_SLAB_BYTES,
     most: MAX_SLAB_BYTES,
-    fallback: 32 * 1024 * 1024,
+    fallback: 16 * 1024 * 1024,
   });
   const create = options.create ?? true;
   if (typeof create !== "boolean") {

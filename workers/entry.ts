@@ -1,6 +1,6 @@
 import { Control } from "../wal/mod.ts";
 import { Driver } from "./driver.ts";
-import { type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
+import { ENDED, READY, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
 
 /** Where the Worker's code is: this file. */
 export const WORKER_URL: URL = new URL(import.meta.url);
@@ -18,6 +18,7 @@ function serve(scope: DedicatedWorkerGlobalScope): void {
       if (message.type === "start") {
         control = new Control(message.control);
         driver = new Driver(message);
+        scope.postMessage(READY);
       } else {
         driver?.setBuffer(message.slot, message.generation, message.buffer);
       }
@@ -25,7 +26,7 @@ function serve(scope: DedicatedWorkerGlobalScope): void {
     } catch (error) {
       control?.fail(error);
     }
-    scope.postMessage("ended");
+    scope.postMessage(ENDED);
     scope.close();
   };
 }

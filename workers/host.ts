@@ -9,6 +9,9 @@ export type Role = typeof Role[keyof typeof Role];
  * ({@linkcode InlineHost}). Failures are told through `Control.fail`, never thrown.
  */
 export interface Host {
+  /** Starts the log worker, if that is a thread, and resolves when it answers; rejects if it cannot start. */
+  start(): Promise<void>;
+
   /** Rings the doorbell of a role and sees to it that somebody answers. */
   ring(role: Role): void;
 

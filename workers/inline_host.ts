@@ -36,6 +36,11 @@ export class InlineHost implements Host {
     this.#schedule = schedule;
   }
 
+  /** See {@linkcode Host.start}. */
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** See {@linkcode Host.ring}. */
   ring(role: Role): void {
     if (this.#pending[role]) return;

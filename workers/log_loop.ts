@@ -21,7 +21,7 @@ import type { SlabTable } from "./slab_table.ts";
 /** Most bytes that one write hands to the file system: large writes are much faster, up to about here. */
 const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 /** While more records are about to come, writing begins with this many bytes. */
-const EARLY_WRITE_BYTES = 1024 * 1024;
+const EARLY_WRITE_BYTES = 256 * 1024;
 /** See `LogLoop.patienceMs`. */
 const MAX_PATIENCE_MS = 5;
 const SYNC_AVERAGED_OVER = 16;

@@ -27,5 +27,10 @@ export interface BufferMessage {
 /** What main sends to a worker. */
 export type ToWorker = StartMessage | BufferMessage;
 
+/** A worker's first message: it has started. */
+export const READY = "ready";
+/** A worker's last message: it is about to end. */
+export const ENDED = "ended";
+
 /** Name of the Worker threads: a module that is also imported elsewhere knows by it where it is. */
 export const WORKER_NAME_PREFIX = "flagstone-";

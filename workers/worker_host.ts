@@ -4,7 +4,7 @@ import { type Control, Word, WorkerLife } from "../wal/mod.ts";
 import { roleWords } from "./driver.ts";
 import { WORKER_URL } from "./entry.ts";
 import { type Host, Role } from "./host.ts";
-import { type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
+import { ENDED, type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
 
 /** Options of a {@linkcode WorkerHost}. */
 export interface WorkerHostOptions {
@@ -29,6 +29,7 @@ export class WorkerHost implements Host {
   readonly #control: Control;
   readonly #options: WorkerHostOptions;
   readonly #workers = new Map<Worker, Role>();
+  readonly #started = Promise.withResolvers<void>();
   #allEnded: (() => void) | undefined;
 
   /** Makes a host; no thread runs until the first ring. */
@@ -40,6 +41,14 @@ export class WorkerHost implements Host {
   /** See {@linkcode Host.threads}. */
   get threads(): number {
     return this.#workers.size;
+  }
+
+  /** See {@linkcode Host.start}. */
+  async start(): Promise<void> {
+    this.ring(Role.log);
+    await this.#started.promise;
+    const failure = this.#control.failure();
+    if (failure !== undefined) throw failure;
   }
 
   /** See {@linkcode Host.ring}. */
@@ -92,7 +101,10 @@ export class WorkerHost implements Host {
       name: `${WORKER_NAME_PREFIX}${role}`,
     });
     this.#workers.set(worker, role);
-    worker.onmessage = () => this.#ended(worker);
+    worker.onmessage = (event) => {
+      this.#started.resolve();
+      if (event.data === ENDED) this.#ended(worker);
+    };
     worker.onerror = (event) => {
       event.preventDefault();
       this.#died(worker, role, event.message);
@@ -124,6 +136,7 @@ export class WorkerHost implements Host {
           `store; if it happens again, check that the program may read Flagstone's own modules.`,
       ),
     );
+    this.#started.resolve();
     this.#ended(worker);
   }
 

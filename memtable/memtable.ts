@@ -65,8 +65,9 @@ export class Memtable {
    * Returns false if no slab is free: then there is no active slab until a later call succeeds.
    */
   rotate(bytes: number): boolean {
-    this.seal();
+    // First the new, then the old: if there is no memory for the new one, nothing has changed.
     const slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
+    this.seal();
     if (slab === undefined) return false;
     this.#nextSegment++;
     this.#nextSequence += slab.image.bytes.length;

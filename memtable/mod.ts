@@ -5,9 +5,9 @@
  * ```ts
  * import { KeyLocks } from "./mod.ts";
  * const locks = new KeyLocks();
- * await locks.acquire(7);
+ * await locks.acquire(7, "key");
  * console.assert(!locks.tryAcquire(7));
- * locks.release(7);
+ * locks.releaseKey(7, "key");
  * ```
  * @module
  */

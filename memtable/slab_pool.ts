@@ -1,3 +1,4 @@
+import { FlagstoneError } from "../errors/mod.ts";
 import {
   type Control,
   FILE_HEADER_BYTES,
@@ -28,6 +29,19 @@ export interface SlabPoolOptions {
 export function slabBytesFor(bytes: number): number {
   const needed = FILE_HEADER_BYTES + bytes + SEAL_SPACE_BYTES + RECORD_HEADER_BYTES;
   return Math.ceil(needed / 4096) * 4096;
+}
+
+function allocate(slabBytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(slabBytes);
+  } catch (cause) {
+    throw new FlagstoneError(
+      "TOO_LARGE",
+      `Cannot write: there is no memory for a slab of ${slabBytes} bytes. Write smaller values, or ` +
+        `open the store with a smaller slabBytes.`,
+      { cause },
+    );
+  }
 }
 
 /**
@@ -84,12 +98,12 @@ export class SlabPool {
     const capacityBytes = image.bytes.length;
     const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
     const salt = writeFileHeader(image, header);
-    return this.#open(slot, image, segment, baseSequence, salt, 0);
+    return this.#open(slot, image, segment, baseSequence, salt, 0, false);
   }
 
   /**
    * Makes a log that recovery read into `image` the active slab: records up to `end` are in its
-   * file, and durable.
+   * file, and durable. `closed` says that the last of them is the mark of a close.
    */
   adopt(
     image: SegmentImage,
@@ -97,23 +111,28 @@ export class SlabPool {
     baseSequence: number,
     salt: number,
     end: number,
+    closed: boolean,
   ): Slab {
     const slot = this.#freeSlot(image.bytes.length);
     this.#setImage(slot, image);
-    return this.#open(slot, image, segment, baseSequence, salt, end);
+    return this.#open(slot, image, segment, baseSequence, salt, end, closed);
   }
 
   /**
-   * Sees to it that a slab is free or about to be: if none is, the flushed slab with the oldest
-   * segment goes to be zeroed by the flush worker and no longer serves reads.
+   * Tells `flushed` of each slab whose segment is sealed (again and again), and sees to it that a
+   * slab is free or about to be: if none is, the one of them with the oldest segment goes to be
+   * zeroed by the flush worker and no longer serves reads.
    */
-  replenish(): void {
+  replenish(flushed: (slab: Slab) => void): void {
     const control = this.#control;
-    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return;
-    const oldest = this.residents.find((slab) =>
-      control.get(slab.slot, SlotWord.state) === SlotState.flushed
-    );
+    let oldest: Slab | undefined;
+    for (const slab of this.#resident.values()) {
+      if (control.get(slab.slot, SlotWord.state) !== SlotState.flushed) continue;
+      flushed(slab);
+      if (oldest === undefined || slab.segment < oldest.segment) oldest = slab;
+    }
     if (oldest === undefined) return;
+    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return;
     this.#resident.delete(oldest.segment);
     const reusable = oldest.image.bytes.length === this.#options.slabBytes;
     if (!reusable) this.#images[oldest.slot] = undefined;
@@ -137,10 +156,10 @@ export class SlabPool {
     baseSequence: number,
     salt: number,
     durable: number,
+    closed: boolean,
   ): Slab {
     const control = this.#control;
     control.set(slot, SlotWord.segment, segment);
-    control.set(slot, SlotWord.capacity, image.bytes.length);
     control.set(slot, SlotWord.salt, salt);
     control.set(slot, SlotWord.baseLow, baseSequence | 0);
     control.set(slot, SlotWord.baseHigh, highWord(baseSequence));
@@ -150,7 +169,8 @@ export class SlabPool {
     control.set(slot, SlotWord.end, 0);
     control.set(slot, SlotWord.written, durable);
     control.set(slot, SlotWord.synced, durable);
-    control.set(slot, SlotWord.marked, 0);
+    control.set(slot, SlotWord.marked, closed ? durable : 0);
+    control.set(slot, SlotWord.closed, closed ? durable : 0);
     control.set(slot, SlotWord.state, SlotState.active);
     const slab = new Slab(control, slot, image);
     this.#resident.set(segment, slab);
@@ -171,7 +191,7 @@ export class SlabPool {
   #imageFor(slot: number, slabBytes: number): SegmentImage {
     const image = this.#images[slot];
     if (image !== undefined && image.bytes.length === slabBytes) return image;
-    const fresh = new SegmentImage(new SharedArrayBuffer(slabBytes));
+    const fresh = new SegmentImage(allocate(slabBytes));
     this.#setImage(slot, fresh);
     return fresh;
   }

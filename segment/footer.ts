@@ -45,9 +45,12 @@ export function keyedRecords(image: SegmentImage, recordsEnd: number): Uint32Arr
   let count = 0;
   let offset = FILE_HEADER_BYTES;
   while (offset < recordsEnd) {
+    const length = recordLength(image, offset);
+    // Reserved, but not published yet: what follows is newer than the call.
+    if (length === 0) break;
     const kind = recordKind(image, offset);
     if (kind === RecordKind.put || kind === RecordKind.delete) offsets[count++] = offset;
-    offset += alignRecord(recordLength(image, offset));
+    offset += alignRecord(length);
   }
   return offsets.slice(0, count);
 }

@@ -48,6 +48,9 @@ export class SegmentReader implements Disposable {
   readonly #file: File;
   readonly #trailer: Uint32Array;
   #blocks: BlockHandle[] | undefined;
+  /** Asynchronous reads under way. */
+  #reading = 0;
+  #closing = false;
 
   private constructor(file: File, fileBytes: number, header: FileHeader, trailer: Uint32Array) {
     this.#file = file;
@@ -92,7 +95,13 @@ export class SegmentReader implements Disposable {
 
   /** As `readAt`, without blocking the thread. */
   async readAtAsync(into: Uint8Array, offset: number): Promise<void> {
-    if (await this.#file.readAtAsync(into, offset) === into.length) return;
+    this.#reading++;
+    try {
+      if (await this.#file.readAtAsync(into, offset) === into.length) return;
+    } finally {
+      this.#reading--;
+      if (this.#closing) this.close();
+    }
     throw corrupt(this.path, offset, `it ends before ${offset + into.length}`);
   }
 
@@ -119,9 +128,10 @@ export class SegmentReader implements Disposable {
     return blocks.slice(first, last + 1);
   }
 
-  /** Closes the file. Idempotent. */
+  /** Closes the file, as soon as no read is under way. Idempotent. */
   close(): void {
-    this.#file.close();
+    this.#closing = true;
+    if (this.#reading === 0) this.#file.close();
   }
 
   /** As `close`. */

@@ -1,13 +1,13 @@
 import { joinPath, syncDirectory } from "../vfs/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
-import { logName, type SegmentImage, segmentName } from "../wal/mod.ts";
+import { checkLength, logName, type SegmentImage, segmentName } from "../wal/mod.ts";
 import { buildFooter } from "./footer.ts";
 
 /**
  * Turns the log of a segment, durable up to `recordsEnd`, into its sealed file: footer behind the
  * records, length cut to fit, sync, rename, sync of the directory. Whatever moment the power fails
  * at, the log or the segment is there, whole; a footer that is only half there follows a seal
- * record, where a scan of the log stops.
+ * record, where a scan of the log stops. Returns the length of the sealed file.
  */
 export function sealSegment(
   fs: Fs,
@@ -16,11 +16,12 @@ export function sealSegment(
   image: SegmentImage,
   recordsEnd: number,
   salt: number,
-): void {
+): number {
   const footer = buildFooter(image, recordsEnd, salt);
   const log = joinPath(directory, logName(segment));
   const file = fs.openReadWrite(log);
   try {
+    checkLength(file, recordsEnd);
     file.writeAt(footer, recordsEnd);
     file.truncate(recordsEnd + footer.length);
     file.sync();
@@ -29,4 +30,5 @@ export function sealSegment(
   }
   fs.rename(log, joinPath(directory, segmentName(segment)));
   syncDirectory(fs, directory);
+  return recordsEnd + footer.length;
 }

@@ -49,6 +49,8 @@ export class StoreCore {
   readonly pending: PendingWrites = new PendingWrites();
   readonly space: SpaceQueue = new SpaceQueue();
   readonly recovery: RecoveryReport;
+  /** What takes the key's lock away from updates whose function is still running. */
+  readonly updates: Set<() => void> = new Set();
   /** Set by `close`: no call is accepted any more. */
   closing = false;
   /** Writes accepted. */
@@ -128,6 +130,7 @@ export class StoreCore {
     durability: Durability,
     value: T,
   ): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.ringLog();
     const position = slab.baseSequence + end;
     if (position - this.#calledAt >= EARLY_CALL_BYTES) {
@@ -185,17 +188,24 @@ export class StoreCore {
     queueMicrotask(this.#endTurn);
   }
 
-  /** Ends the workers, closes files, gives up the lock. What still waits is rejected. */
+  /** Accepts no more calls. Updates whose function still runs lose their locks, and are refused when it ends. */
+  shut(): void {
+    this.closing = true;
+    for (const giveUp of this.updates) giveUp();
+  }
+
+  /**
+   * Ends the workers, closes files, gives up the lock. What still waits is rejected. A worker that
+   * hangs in a call of the system may yet write when that returns: then the lock is kept until it has.
+   */
   async release(): Promise<void> {
-    try {
-      await this.#host.stop(this.options.stallTimeoutMs);
-    } finally {
-      clearTimeout(this.#stallTimer);
-      this.#onProgress();
-      this.#fail(this.#failure ?? closedError(this.directory));
-      this.segments.close();
-      this.#lock.close();
-    }
+    const ended = await this.#host.stop(this.options.stallTimeoutMs);
+    clearTimeout(this.#stallTimer);
+    this.#onProgress();
+    this.#fail(this.#failure ?? closedError(this.directory));
+    this.segments.close();
+    if (ended) this.#lock.close();
+    else this.#host.onceEnded(() => this.#lock.close());
   }
 
   /** The failure that ended writing, if one did. */
@@ -212,9 +222,12 @@ export class StoreCore {
 
   /** Listens for news while anything is outstanding. */
   #watch(): void {
-    if (this.#watching || this.#failure !== undefined) return;
-    this.#watching = true;
-    this.#host.onceProgress(Atomics.load(this.control.words, Word.progress), this.#news);
+    if (this.#failure !== undefined) return;
+    if (!this.#watching) {
+      this.#watching = true;
+      this.#host.onceProgress(Atomics.load(this.control.words, Word.progress), this.#news);
+    }
+    // Also if news are awaited already: what was asked for in this turn may have been done before.
     this.#onProgress();
     this.#armStallTimer();
   }
@@ -231,12 +244,21 @@ export class StoreCore {
 
   /** Brings the main thread's view up to date with the workers' words. */
   #onProgress(): void {
+    try {
+      this.#catchUp();
+    } catch (error) {
+      this.control.fail(error);
+      this.#fail(this.control.failure() ?? closedError(this.directory));
+    }
+  }
+
+  #catchUp(): void {
     const failure = this.#failure ?? this.control.failure();
     this.#settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
-    this.space.offer(() => this.pool.count(SlotState.free) > 0);
-    if (this.#unsealedSlabs() === 0) this.#wakeFlushed();
+    if (this.space.length > 0) this.space.offer(() => this.pool.count(SlotState.free) > 0);
+    if (this.#flushedWaiters.length > 0 && this.#unsealedSlabs() === 0) this.#wakeFlushed();
   }
 
   /** Keeps the promises that the watermarks cover. */
@@ -264,12 +286,9 @@ export class StoreCore {
    * what the flush worker has to do.
    */
   #replenish(): void {
-    for (const slab of this.pool.residents) {
-      if (this.control.get(slab.slot, SlotWord.state) === SlotState.flushed) {
-        this.segments.add(slab.segment);
-      }
-    }
-    this.pool.replenish();
+    this.pool.replenish((slab) => {
+      this.segments.add(slab.segment, this.control.get(slab.slot, SlotWord.fileBytes));
+    });
     const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
     if (work > 0) this.#host.ring(Role.flush);
   }

@@ -50,15 +50,25 @@ export function holdsStore(fs: Fs, directory: string): boolean {
   );
 }
 
-/** Creates a directory and those above it, each made durable in its parent. */
+/**
+ * Creates a directory and those above it, each made durable in its parent. That of the directory
+ * itself is synced even if it was there: who made it may have ended before. A parent that this
+ * program has no permission for is left alone.
+ */
 export function createDirectory(fs: Fs, directory: string): void {
-  const missing: string[] = [];
-  for (let path = directory; !exists(fs, path); path = dirName(path)) {
-    missing.push(path);
+  const made = [directory];
+  for (let path = dirName(directory); !exists(fs, path); path = dirName(path)) {
+    made.push(path);
     if (dirName(path) === path) break;
   }
   fs.mkdirAll(directory);
-  for (const path of missing.reverse()) syncDirectory(fs, dirName(path));
+  for (const path of made.reverse()) {
+    try {
+      syncDirectory(fs, dirName(path));
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+    }
+  }
 }
 
 /** Writes a new identity: temporary file, sync, rename, sync of the directory. */
@@ -137,6 +147,12 @@ function exists(fs: Fs, path: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof FlagstoneError && error.code === "NOT_FOUND") return false;
+    // What this program may not look at, it cannot have to create.
+    if (isRefused(error)) return true;
     throw error;
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof FlagstoneError && error.code === "PERMISSION";
 }

@@ -121,14 +121,15 @@ export class KeyBuffer {
   }
 }
 
-/** A key as the caller gave it. */
+/** A key as the caller gave it; bytes are a copy. */
 export function keyOf(bytes: Uint8Array, flags: number): Key {
-  return (flags & RecordFlag.bytesKey) === 0 ? decoder.decode(bytes) : bytes;
+  return (flags & RecordFlag.bytesKey) === 0 ? decoder.decode(bytes) : new Uint8Array(bytes);
 }
 
-/** The bytes of a bound or prefix of a listing, which may be empty. */
+/** The bytes of a bound or prefix of a listing, which may be empty; a copy. */
 export function boundBytes(key: Key | undefined, argument: string): Uint8Array | undefined {
-  if (key === undefined || key instanceof Uint8Array) return key;
+  if (key === undefined) return undefined;
+  if (key instanceof Uint8Array) return new Uint8Array(key);
   if (typeof key !== "string") {
     throw new ArgumentError(argument, `${argument} must be a string or a Uint8Array: ${show(key)}`);
   }

@@ -101,7 +101,7 @@ async function startCore(
   let pool: SlabPool | undefined;
   const describe = (listener: BufferListener) => pool?.describe(listener);
   const host = makeHost(control, describe, directory, options);
-  const started = host.start();
+  const started = host.start(options.stallTimeoutMs);
   try {
     pool = new SlabPool(control, {
       slabBytes: options.slabBytes,
@@ -135,7 +135,7 @@ function recoverCore(
   const log = found.active;
   const active = log === undefined
     ? undefined
-    : pool.adopt(log.image, log.segment, log.baseSequence, log.salt, log.end);
+    : pool.adopt(log.image, log.segment, log.baseSequence, log.salt, log.end, log.closed);
   const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
   return new StoreCore({
     directory,

@@ -12,13 +12,13 @@ export interface PreparedWrite {
   readonly value: Uint8Array | undefined;
   /** Space of the record. */
   readonly space: number;
-  /** The key's lock. */
+  /** The word of the key's lock. */
   readonly lock: number;
-  /** The key's hash, as a word. */
+  /** The key's hash, as a string: names the key where a string is needed. */
   readonly fingerprint: string;
 }
 
-/** The hash that `keys` holds, as a word. */
+/** The hash that `keys` holds, as a string. */
 export function fingerprintOf(keys: KeyBuffer): string {
   const { h0, h1, h2, h3 } = keys.hash;
   return `${h0}:${h1}:${h2}:${h3}`;

@@ -38,7 +38,9 @@ export class ReadPath {
     const { keys, index } = core;
     keys.set(key);
     const pending = core.pending.find(keys);
-    if (pending !== undefined) return pending.value?.slice();
+    if (pending !== undefined) {
+      return pending.value === undefined ? undefined : new Uint8Array(pending.value);
+    }
     if (!index.find(keys.hash)) return undefined;
     const { segment, offset, length } = index;
     const slab = core.pool.resident(segment);
@@ -60,7 +62,7 @@ export class ReadPath {
     const large = core.pending.size === 0 && index.find(keys.hash) &&
       index.length > SYNC_READ_BYTES && core.pool.resident(index.segment) === undefined;
     return large
-      ? this.#getLarge(key, index.segment, index.offset, index.length)
+      ? this.#getLarge(index.segment, index.offset, index.length)
       : Promise.resolve(this.getSync(key));
   }
 
@@ -83,19 +85,21 @@ export class ReadPath {
     const { segment, offset, length } = index;
     const slab = core.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab.image, offset, length);
-    return await this.#getLarge(key, segment, offset, length);
+    return await this.#getLarge(segment, offset, length);
   }
 
+  /** Reads a record of the key in `keys`, whose bytes are the caller's to change once this waits. */
   async #getLarge(
-    key: Key,
     segment: number,
     offset: number,
     length: number,
   ): Promise<Uint8Array | undefined> {
+    const { keys } = this.#core;
+    const key = keys.copy();
     const reader = this.#core.segments.reader(segment);
     const image = new SegmentImage(new ArrayBuffer(alignRecord(length)));
     await reader.readAtAsync(image.bytes.subarray(0, length), offset);
-    this.#core.keys.set(key);
+    keys.load(key, 0);
     return this.#verified(image, 0, offset, length, reader);
   }
 

@@ -5,9 +5,11 @@ import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import {
   FILE_HEADER_BYTES,
   type FileHeader,
+  fillRecord,
   logName,
   type LogScan,
   parseFileName,
+  publishRecord,
   readFileHeader,
   RECORD_HEADER_BYTES,
   recordFlags,
@@ -16,6 +18,7 @@ import {
   recordKind,
   recordSequence,
   scanLog,
+  SEAL_SPACE_BYTES,
   SegmentImage,
   segmentName,
 } from "../wal/mod.ts";
@@ -23,6 +26,8 @@ import type { Identity } from "./identity.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./types.ts";
+
+const NO_KEY = new Int32Array(0);
 
 /** The log that goes on taking records. */
 export interface RecoveredLog {
@@ -33,6 +38,8 @@ export interface RecoveredLog {
   readonly end: number;
   /** Added to an offset, gives a sequence number that was never given out. */
   readonly baseSequence: number;
+  /** Its last record is the mark of a close. */
+  readonly closed: boolean;
 }
 
 /** What the files of a store add up to. */
@@ -96,12 +103,16 @@ export class Recovery {
       if (sealed.includes(segment)) this.#removeLog(segment);
       else active = this.#loadLog(segment, segment < newest) ?? active;
     }
+    // The names of the logs may not be durable yet: the last owner may have ended before it saw to that.
+    if (logs.length > 0) syncDirectory(this.#fs, this.#directory);
     this.#index.dropTombstones();
-    const activeEnd = active === undefined ? 0 : active.baseSequence + active.image.bytes.length;
+    const next = active === undefined
+      ? this.#lastSequence + UNKNOWN_SEQUENCES
+      : active.baseSequence + active.image.bytes.length;
     return {
       active,
       nextSegment: newest + 1,
-      nextSequence: nextAligned(Math.max(activeEnd, this.#lastSequence + 1)),
+      nextSequence: nextAligned(next),
       report: {
         durationMs: performance.now() - startedMs,
         segments: sealed.length,
@@ -116,6 +127,7 @@ export class Recovery {
   #loadSegment(segment: number): void {
     const path = joinPath(this.#directory, segmentName(segment));
     const reader = SegmentReader.open(this.#fs, path);
+    const { fileBytes } = reader;
     try {
       this.#checkOwner(reader.header, segment, path);
       for (const block of reader.blocks) {
@@ -128,7 +140,7 @@ export class Recovery {
     } finally {
       reader.close();
     }
-    this.#segments.add(segment);
+    this.#segments.add(segment, fileBytes);
   }
 
   /** Replays a log. Returns it if it goes on taking records; a sealed one becomes a segment. */
@@ -156,20 +168,20 @@ export class Recovery {
       this.#logs++;
       this.#records += scan.records;
       this.#lastSequence = Math.max(this.#lastSequence, scan.lastSequence);
+      this.#writeAgain(file, image, scan);
       if (scan.sealed) {
         file.close();
-        sealSegment(this.#fs, this.#directory, segment, image, scan.end, header.salt);
-        this.#segments.add(segment);
+        const { salt } = header;
+        const sealed = sealSegment(this.#fs, this.#directory, segment, image, scan.end, salt);
+        this.#segments.add(segment, sealed);
         return undefined;
       }
+      const baseSequence = continuedBase(scan, header);
+      const { salt } = header;
       this.#cutTail(file, fileBytes, image, scan, header);
-      return {
-        image,
-        segment,
-        salt: header.salt,
-        end: scan.end,
-        baseSequence: continuedBase(scan, header),
-      };
+      const end = scan.closed ? scan.end : leaveMark(file, image, scan.end, baseSequence, salt);
+      file.sync();
+      return { image, segment, salt, end, baseSequence, closed: scan.closed };
     } finally {
       file.close();
     }
@@ -202,8 +214,19 @@ export class Recovery {
   }
 
   /**
-   * Leaves nothing behind the log's end but zeros, and makes that durable before a new record can
-   * follow: bytes of a torn write must not come back once the log has grown over the cut.
+   * Writes what no record vouches for once more. If the last owner's sync failed, the system may
+   * have dropped these pages from what it will write, while it still shows them to readers; and what
+   * a killed process wrote may be in memory only. From now on all of it is relied on, so it has to
+   * be written for a sync to mean anything.
+   */
+  #writeAgain(file: File, image: SegmentImage, scan: LogScan): void {
+    if (scan.durableEnd >= scan.end || scan.closed) return;
+    file.writeAt(image.bytes.subarray(scan.durableEnd, scan.end), scan.durableEnd);
+  }
+
+  /**
+   * Leaves nothing behind the log's end but zeros. That is synced before a new record can follow:
+   * bytes of a torn write must not come back once the log has grown over the cut.
    */
   #cutTail(
     file: File,
@@ -222,8 +245,6 @@ export class Recovery {
       this.#tornBytes += scan.tornBytes + excess;
       this.#cut = { path: file.path, offset: scan.end };
     }
-    // What was read may be in the page cache only: it is acknowledged from now on.
-    file.sync();
   }
 
   #apply(kind: number, sequence: number, segment: number, offset: number, length: number): void {
@@ -249,17 +270,42 @@ export class Recovery {
   }
 }
 
-/** As many slabs as a store can have: so many may have been filled beyond what reached the disk. */
-const LOST_SLABS = 64;
+/**
+ * So many sequence numbers may have been given to writes that never reached the disk: as many as all
+ * slabs have bytes, generously.
+ */
+const UNKNOWN_SEQUENCES = 2 ** 33;
 
 /**
- * Base for the sequence numbers of a log that goes on. If it was not left in peace, numbers beyond
- * its end may have been given to writes that are lost, and these are never given again.
+ * Base for the sequence numbers of a log that goes on. Unless it was closed, numbers beyond its end
+ * may have been given to writes that are lost, and these are never given again.
  */
 function continuedBase(scan: LogScan, header: FileHeader): number {
   const past = scan.lastSequence + RECORD_HEADER_BYTES - scan.end;
   const base = nextAligned(Math.max(header.baseSequence, past));
-  return scan.clean ? base : base + LOST_SLABS * header.capacityBytes;
+  return scan.closed ? base : base + UNKNOWN_SEQUENCES;
+}
+
+/**
+ * Writes a mark at the end of a log that was not closed: what is before it is about to be durable,
+ * and the numbers skipped are on record, so that the next recovery skips others. Returns the new end.
+ */
+function leaveMark(
+  file: File,
+  image: SegmentImage,
+  end: number,
+  baseSequence: number,
+  salt: number,
+): number {
+  const next = end + RECORD_HEADER_BYTES;
+  if (next + SEAL_SPACE_BYTES > image.bytes.length) return end;
+  const { mark } = RecordKind;
+  fillRecord(image, end, mark, baseSequence + end, end, NO_KEY, 0, undefined, salt);
+  publishRecord(image, end, RECORD_HEADER_BYTES);
+  // The mark vouches for the rest only once the rest is durable.
+  file.sync();
+  file.writeAt(image.bytes.subarray(end, next), end);
+  return next;
 }
 
 function nextAligned(sequence: number): number {

@@ -42,13 +42,11 @@ export class SegmentSet {
     return this.#bytes.has(segment);
   }
 
-  /** Learns of a segment that was just sealed. */
-  add(segment: number): void {
+  /** Learns of a segment, whose file is `fileBytes` long. */
+  add(segment: number, fileBytes: number): void {
     if (this.#bytes.has(segment)) return;
-    const path = joinPath(this.#directory, segmentName(segment));
-    const bytes = this.#fs.stat(path).size;
-    this.#bytes.set(segment, bytes);
-    this.#totalBytes += bytes;
+    this.#bytes.set(segment, fileBytes);
+    this.#totalBytes += fileBytes;
   }
 
   /** A reader of `segment`; it stays open until others are used more. */

@@ -84,7 +84,7 @@ export class Store implements AsyncDisposable {
    * Reads `key`, calls `change` with the value, and stores what it returns (`undefined`: deletes),
    * while no other write to the key is let in. Resolves to the new version; `undefined` if there
    * was nothing to delete. Reads meanwhile see the old value. A write to the same key inside
-   * `change` would wait for ever: do not await one there.
+   * `change` would wait for ever: do not await one there. `CLOSED` if the store is closed meanwhile.
    */
   async update(
     key: Key,
@@ -125,8 +125,8 @@ export class Store implements AsyncDisposable {
   }
 
   /** The values of `keys`, in their order. */
-  getMany(keys: readonly Key[]): Promise<(Uint8Array | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get(key)));
+  async getMany(keys: readonly Key[]): Promise<(Uint8Array | undefined)[]> {
+    return await Promise.all(Array.from(keys, (key) => this.get(key)));
   }
 
   /** Whether `key` has a value; reads no file. */
@@ -207,7 +207,7 @@ export class Store implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const core = this.#core;
-    core.closing = true;
+    core.shut();
     try {
       await core.flush();
       core.sealIfLarge();

@@ -19,13 +19,10 @@ export const MAX_VALUE_BYTES = 1024 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 
-/** Where a write went in the log. */
-interface Place {
-  readonly slab: Slab;
-  /** Offset behind its last record. */
-  readonly end: number;
-  /** Sequence number of its last record. */
-  readonly version: number;
+/** A write that is in the log; kept in an object, so that waiting for it does not wait for its durability. */
+interface Appended {
+  /** Version of its last record, once it is as durable as asked. */
+  readonly acknowledged: Promise<number>;
 }
 
 /**
@@ -46,26 +43,26 @@ export class WritePath {
     const core = this.#core;
     core.assertWritable();
     const durability = this.#durability(options);
-    const bytes = value instanceof Uint8Array ? value : valueBytes(value);
+    const bytes = valueBytes(value);
     const { keys, locks } = core;
     keys.set(key);
     checkSize(keys.length + bytes.length);
     const lock = keys.lock;
     if (core.space.length === 0 && locks.tryAcquire(lock)) {
-      const space = recordSpace(keys.length, bytes.length);
-      const offset = core.reserve(space);
-      if (offset !== -1) {
-        const slab = core.memtable.active!;
-        const length = this.#fill(slab, offset, RecordKind.put, keys.flags, bytes);
-        publishRecord(slab.image, offset, length);
+      try {
+        const space = recordSpace(keys.length, bytes.length);
+        const offset = core.reserve(space);
+        if (offset !== -1) {
+          const slab = core.memtable.active!;
+          const length = this.#fill(slab, offset, RecordKind.put, keys.flags, bytes);
+          publishRecord(slab.image, offset, length);
+          return core.acknowledge(slab, offset + space, durability, slab.baseSequence + offset);
+        }
+      } finally {
         locks.release(lock);
-        const version = slab.baseSequence + offset;
-        return core.acknowledge(slab, offset + space, durability, version);
       }
-      locks.release(lock);
     }
-    const write = this.#prepare(RecordKind.put, bytes);
-    return this.#later([write], durability, (place) => place.version);
+    return this.#later([this.#prepare(RecordKind.put, bytes)], durability);
   }
 
   /** See `Store.delete`. */
@@ -77,20 +74,21 @@ export class WritePath {
     keys.set(key);
     const lock = keys.lock;
     if (core.space.length === 0 && locks.tryAcquire(lock)) {
-      const space = recordSpace(keys.length, 0);
-      const exists = core.index.find(keys.hash);
-      const offset = exists ? core.reserve(space) : -1;
-      if (offset !== -1) {
-        const slab = core.memtable.active!;
-        const length = this.#fill(slab, offset, RecordKind.delete, keys.flags, undefined);
-        publishRecord(slab.image, offset, length);
+      try {
+        if (!core.index.find(keys.hash)) return Promise.resolve(false);
+        const space = recordSpace(keys.length, 0);
+        const offset = core.reserve(space);
+        if (offset !== -1) {
+          const slab = core.memtable.active!;
+          const length = this.#fill(slab, offset, RecordKind.delete, keys.flags, undefined);
+          publishRecord(slab.image, offset, length);
+          return core.acknowledge(slab, offset + space, durability, true);
+        }
+      } finally {
         locks.release(lock);
-        return core.acknowledge(slab, offset + space, durability, true);
       }
-      locks.release(lock);
-      if (!exists) return Promise.resolve(false);
     }
-    return this.#later([this.#prepare(RecordKind.delete, undefined)], durability, () => true);
+    return this.#deleteLater(this.#prepare(RecordKind.delete, undefined), durability);
   }
 
   /** See `Store.batch`. */
@@ -101,18 +99,23 @@ export class WritePath {
     if (!Array.isArray(operations)) {
       throw new ArgumentError("operations", `A batch must be an array: ${show(operations)}`);
     }
-    const writes = operations.map((operation, i) => this.#prepareOperation(operation, i));
+    // Array.from also visits holes, which are refused like anything else that is no operation.
+    const writes = Array.from(
+      operations,
+      (operation: BatchOperation, i) => this.#prepareOperation(operation, i),
+    );
     checkSize(writes.reduce((sum, write) => sum + write.space, 0));
     if (writes.length === 0) return Promise.resolve(0);
-    const locks = locksOf(writes);
+    const locks = [...new Set(writes.map((write) => write.lock))];
     if (core.space.length === 0 && this.#tryAcquireAll(locks)) {
-      const place = this.#append(writes);
-      for (const lock of locks) core.locks.release(lock);
-      if (place !== undefined) {
-        return core.acknowledge(place.slab, place.end, durability, place.version);
+      try {
+        const appended = this.#append(writes, durability);
+        if (appended !== undefined) return appended.acknowledged;
+      } finally {
+        for (const lock of locks) core.locks.release(lock);
       }
     }
-    return this.#later(writes, durability, (place) => place.version);
+    return this.#later(writes, durability);
   }
 
   /** See `Store.update`. */
@@ -129,67 +132,120 @@ export class WritePath {
     }
     const durability = this.#durability(options);
     core.keys.set(key);
-    const lock = core.keys.lock;
-    const place = await core.pending.during([], async () => {
-      await core.locks.acquire(lock);
-      try {
-        const value = await change(await read(key));
-        const bytes = value === undefined ? undefined : valueBytes(value);
-        core.keys.set(key);
-        checkSize(core.keys.length + (bytes?.length ?? 0));
-        if (bytes === undefined && !core.index.find(core.keys.hash)) return undefined;
-        const kind = bytes === undefined ? RecordKind.delete : RecordKind.put;
-        return await this.#appendInTurn([this.#prepare(kind, bytes)]);
-      } finally {
-        core.locks.release(lock);
-      }
-    });
-    if (place === undefined) return undefined;
-    return await core.acknowledge(place.slab, place.end, durability, place.version);
+    const own: Key = typeof key === "string" ? key : core.keys.copy();
+    const { lock } = core.keys;
+    const fingerprint = fingerprintOf(core.keys);
+    // While the user's function runs, nothing is pending: flush and close do not wait for it. A
+    // close takes the lock away from it, and the update is refused when the function returns.
+    let held = true;
+    const giveUp = () => {
+      if (held) core.locks.releaseKey(lock, fingerprint);
+      held = false;
+    };
+    await core.locks.acquire(lock, fingerprint);
+    core.updates.add(giveUp);
+    try {
+      core.assertWritable();
+      const value = await change(await read(own));
+      core.assertWritable();
+      const bytes = value === undefined ? undefined : valueBytes(value);
+      core.keys.set(own);
+      checkSize(core.keys.length + (bytes?.length ?? 0));
+      if (bytes === undefined && !core.index.find(core.keys.hash)) return undefined;
+      const kind = bytes === undefined ? RecordKind.delete : RecordKind.put;
+      const owned = bytes === undefined ? undefined : new Uint8Array(bytes);
+      const write = this.#prepare(kind, owned);
+      core.updates.delete(giveUp);
+      const appended = await core.pending.during(
+        [],
+        () => this.#appendInTurn([write], durability),
+      );
+      giveUp();
+      return await appended.acknowledged;
+    } finally {
+      core.updates.delete(giveUp);
+      giveUp();
+    }
   }
 
-  /** Waits for the locks and for space, in the order of calling, then writes. */
-  async #later<T extends number | boolean>(
+  /**
+   * Waits for the keys and for space, in the order of calling, then writes. Values are copied: the
+   * caller may reuse its buffers once the call has returned.
+   */
+  async #later(called: readonly PreparedWrite[], durability: Durability): Promise<number> {
+    const writes = called.map((write) => ({
+      ...write,
+      value: write.value === undefined ? undefined : new Uint8Array(write.value),
+    }));
+    const appended = await this.#core.pending.during(
+      writes,
+      () => this.#locked(writes, () => this.#appendInTurn(writes, durability)),
+    );
+    return await appended.acknowledged;
+  }
+
+  /** As `#later`; whether there is something to delete is known once the key is locked. */
+  async #deleteLater(write: PreparedWrite, durability: Durability): Promise<boolean> {
+    const core = this.#core;
+    const appended = await core.pending.during([write], () =>
+      this.#locked([write], async () => {
+        core.keys.load(write.key, write.flags);
+        if (!core.index.find(core.keys.hash)) return undefined;
+        return await this.#appendInTurn([write], durability);
+      }));
+    if (appended === undefined) return false;
+    await appended.acknowledged;
+    return true;
+  }
+
+  /** Does `work` with the keys of `writes` locked. All are asked for in this turn: see `KeyLocks`. */
+  async #locked<T>(writes: readonly PreparedWrite[], work: () => Promise<T>): Promise<T> {
+    const { locks } = this.#core;
+    const keys = new Map(writes.map(({ fingerprint, lock }) => [fingerprint, lock]));
+    await Promise.all(Array.from(keys, ([key, lock]) => locks.acquire(lock, key)));
+    try {
+      return await work();
+    } finally {
+      for (const [key, lock] of keys) locks.releaseKey(lock, key);
+    }
+  }
+
+  /** With the keys locked: waits for space behind those who wait already. */
+  async #appendInTurn(
     writes: readonly PreparedWrite[],
     durability: Durability,
-    result: (place: Place) => T,
-  ): Promise<T> {
-    const core = this.#core;
-    const place = await core.pending.during(writes, async () => {
-      const locks = locksOf(writes);
-      for (const lock of locks) await core.locks.acquire(lock);
-      try {
-        return await this.#appendInTurn(writes);
-      } finally {
-        for (const lock of locks) core.locks.release(lock);
-      }
-    });
-    return await core.acknowledge(place.slab, place.end, durability, result(place));
-  }
-
-  /** With the locks held: waits for space behind those who wait already. */
-  async #appendInTurn(writes: readonly PreparedWrite[]): Promise<Place> {
+  ): Promise<Appended> {
     const core = this.#core;
     if (core.failure !== undefined) throw core.failure;
-    let place = core.space.length === 0 ? this.#append(writes) : undefined;
-    if (place !== undefined) return place;
+    if (core.space.length === 0) {
+      const appended = this.#append(writes, durability);
+      if (appended !== undefined) return appended;
+    }
     let turn = core.space.wait();
     core.ringLog();
     for (;;) {
       await turn;
-      place = this.#append(writes);
-      if (place !== undefined) break;
+      try {
+        if (core.failure !== undefined) throw core.failure;
+        const appended = this.#append(writes, durability);
+        if (appended !== undefined) {
+          core.space.done();
+          return appended;
+        }
+      } catch (error) {
+        core.space.done();
+        throw error;
+      }
       turn = core.space.again();
     }
-    core.space.done();
-    return place;
   }
 
   /**
    * Writes records next to one another, as one batch if they are several, and publishes the first
-   * one last: the log worker sees all of them or none. `undefined` if there is no space.
+   * one last: the log worker sees all of them or none. `undefined` if there is no space. The promise
+   * is made in the same turn: promises wait in the order of the log.
    */
-  #append(writes: readonly PreparedWrite[]): Place | undefined {
+  #append(writes: readonly PreparedWrite[], durability: Durability): Appended | undefined {
     const core = this.#core;
     let space = 0;
     for (const write of writes) space += write.space;
@@ -209,7 +265,10 @@ export class WritePath {
       offset += write.space;
     });
     publishRecord(slab.image, start, firstLength);
-    return { slab, end: offset, version };
+    const acknowledged = core.acknowledge(slab, offset, durability, version);
+    // Whoever asked gets to this promise some turns later; until then a failure is not unhandled.
+    acknowledged.catch(() => {});
+    return { acknowledged };
   }
 
   /** Fills the record of the key in `keys`, and points the index to it. Returns its length. */
@@ -259,14 +318,14 @@ export class WritePath {
     return this.#prepare(RecordKind.put, bytes);
   }
 
-  /** Takes the write of the key in `keys` apart. The value is copied: the caller may reuse its buffer once the call returns. */
+  /** Takes the write of the key in `keys` apart. The value is still the caller's. */
   #prepare(kind: number, value: Uint8Array | undefined): PreparedWrite {
     const { keys } = this.#core;
     return {
       kind,
       key: keys.copy(),
       flags: keys.flags,
-      value: value?.slice(),
+      value,
       space: recordSpace(keys.length, value?.length ?? 0),
       lock: keys.lock,
       fingerprint: fingerprintOf(keys),
@@ -288,19 +347,23 @@ export class WritePath {
   }
 }
 
-/** The locks of writes, each once, ascending: acquired in that order, they cannot deadlock. */
-function locksOf(writes: readonly PreparedWrite[]): number[] {
-  return [...new Set(writes.map((write) => write.lock))].sort((a, b) => a - b);
-}
-
+/** The bytes of a value. One whose buffer was transferred away has none, and is refused. */
 function valueBytes(value: Value): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === "string") return encoder.encode(value);
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (value instanceof Uint8Array) {
+    if (value.length > 0 || !isDetached(value.buffer)) return value;
+  } else if (typeof value === "string") {
+    return encoder.encode(value);
+  } else if (value instanceof ArrayBuffer && !value.detached) {
+    return new Uint8Array(value);
+  }
   throw new ArgumentError(
     "value",
-    `A value must be a Uint8Array, an ArrayBuffer or a string: ${show(value)}`,
+    `A value must be a Uint8Array, an ArrayBuffer (not detached) or a string: ${show(value)}`,
   );
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof ArrayBuffer && buffer.detached;
 }
 
 function checkSize(bytes: number): void {

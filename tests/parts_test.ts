@@ -5,22 +5,26 @@ import { AckQueue } from "../store/acks.ts";
 import { SpaceQueue } from "../store/space_queue.ts";
 import { Control, parseFileName, SlotWord, Word } from "../wal/mod.ts";
 
-Deno.test("KeyLocks grants a lock in the order of asking", async () => {
+Deno.test("KeyLocks grants a key in the order of asking, and keeps other keys of its word free", async () => {
   const locks = new KeyLocks();
   const order: number[] = [];
-  assert(locks.tryAcquire(9));
+  await locks.acquire(9, "a");
   const work = [1, 2, 3].map(async (n) => {
-    await locks.acquire(9);
+    await locks.acquire(9, "a");
     order.push(n);
     await Promise.resolve();
-    locks.release(9);
+    locks.releaseKey(9, "a");
   });
-  assert(!locks.tryAcquire(9));
-  assert(locks.tryAcquire(10), "another lock is free");
-  locks.release(9);
+  assert(!locks.tryAcquire(9), "nobody takes the fast way past who waits");
+  await locks.acquire(9, "b");
+  locks.releaseKey(9, "b");
+  assert(locks.tryAcquire(10), "another word is free");
+  assert.deepEqual(order, []);
+  locks.releaseKey(9, "a");
   await Promise.all(work);
   assert.deepEqual(order, [1, 2, 3]);
   assert(locks.tryAcquire(9));
+  locks.release(9);
   assert.equal(locks.contended, 3);
 });
 
@@ -96,7 +100,9 @@ Deno.test("Control.fail() carries the first error to other threads, whole", () =
 Deno.test("parseFileName() compares segments as numbers and ignores other names", () => {
   assert.deepEqual(parseFileName("0000000010.seg"), { segment: 10, kind: "seg" });
   assert.deepEqual(parseFileName("12345678901.log"), { segment: 12345678901, kind: "log" });
-  for (const name of ["LOCK", "9.log", "0000000001.log.tmp", "x0000000001.log"]) {
+  for (
+    const name of ["LOCK", "9.log", "00000000009.log", "0000000001.log.tmp", "x0000000001.log"]
+  ) {
     assert.equal(parseFileName(name), undefined);
   }
 });

@@ -52,8 +52,8 @@ export const SlotWord = {
   state: 0,
   /** Number of the segment in the slab. Writer: main, before `state` becomes active. */
   segment: 1,
-  /** Length of the slab in bytes. Writer: main. */
-  capacity: 2,
+  /** Length of the sealed file, once the slab is flushed. Writer: flush worker. */
+  fileBytes: 2,
   /** Offset up to which space is taken. Writers: all writers, by compare-and-exchange. */
   reserved: 3,
   /** Highest offset whose writing somebody waits for. Writers: all writers. */
@@ -75,8 +75,10 @@ export const SlotWord = {
   written: 16,
   /** Offset up to which the file is durable. Writer: log worker. */
   synced: 17,
-  /** End of the newest mark record. Writer: log worker. */
+  /** End of the newest mark record. Writer: log worker; main when it takes over a log. */
   marked: 18,
+  /** End of the newest mark record that says that the store was closed. Writers: as `marked`. */
+  closed: 19,
 } as const;
 
 /** Life of a slab slot. */

@@ -16,5 +16,8 @@ export function parseFileName(
 ): { readonly segment: number; readonly kind: "log" | "seg" } | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
-  return { segment: Number(match[1]), kind: match[2] === "log" ? "log" : "seg" };
+  const segment = Number(match[1]);
+  const kind = match[2] === "log" ? "log" : "seg";
+  const ours = kind === "log" ? logName(segment) : segmentName(segment);
+  return name === ours ? { segment, kind } : undefined;
 }

@@ -47,10 +47,13 @@ export const RecordFlag = {
   batchContinues: 1,
   /** The key was given as bytes, not as a string. */
   bytesKey: 2,
+  /** Of a mark: the store was closed; nothing was accepted that is not in the log. */
+  closed: 4,
 } as const;
 
 /** All flags that this version knows. */
-export const KNOWN_FLAGS: number = RecordFlag.batchContinues | RecordFlag.bytesKey;
+export const KNOWN_FLAGS: number = RecordFlag.batchContinues | RecordFlag.bytesKey |
+  RecordFlag.closed;
 
 /** Rounds up to the alignment of records. */
 export function alignRecord(bytes: number): number {

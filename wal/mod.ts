@@ -8,6 +8,7 @@
  * ```
  * @module
  */
+export * from "./check_length.ts";
 export * from "./control.ts";
 export * from "./file_header.ts";
 export * from "./file_names.ts";

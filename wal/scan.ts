@@ -7,6 +7,7 @@ import {
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
   RECORD_UNCHECKED_BYTES,
+  RecordFlag,
   RecordKind,
 } from "./format.ts";
 import type { SegmentImage } from "./image.ts";
@@ -31,8 +32,10 @@ export interface LogScan {
   readonly records: number;
   /** True if the last record is a seal: the segment is complete. */
   readonly sealed: boolean;
-  /** True if the last record is a mark that covers all before it: the log was left in peace. */
-  readonly clean: boolean;
+  /** True if the last record is the mark of a close: nothing was accepted that is not in the log. */
+  readonly closed: boolean;
+  /** Some record says that the log was durable up to here. */
+  readonly durableEnd: number;
   /** Highest sequence number, or the header's base. */
   readonly lastSequence: number;
   /** Bytes after `end` that are not zero padding: what a torn write left. 0 after a seal. */
@@ -58,7 +61,8 @@ export function scanLog(
   let end = offset;
   let records = 0;
   let sealed = false;
-  let clean = false;
+  let closed = false;
+  let durableEnd = 0;
   let lastSequence = header.baseSequence;
   const batch: number[] = [];
   while (!sealed && isRecord(image, offset, limit, header.salt)) {
@@ -74,10 +78,11 @@ export function scanLog(
         visit(start, recordLength(image, start));
       }
       lastSequence = Math.max(lastSequence, recordSequence(image, start));
+      durableEnd = Math.max(durableEnd, recordSyncedMark(image, start));
     }
     records += batch.length;
     sealed = kind === RecordKind.seal;
-    clean = kind === RecordKind.mark && recordSyncedMark(image, end) === end;
+    closed = kind === RecordKind.mark && (recordFlags(image, end) & RecordFlag.closed) !== 0;
     end = offset;
     batch.length = 0;
   }
@@ -94,7 +99,8 @@ export function scanLog(
       );
     }
   }
-  return { end, records, sealed, clean, lastSequence, tornBytes: Math.max(0, tornEnd - end) };
+  const tornBytes = Math.max(0, tornEnd - end);
+  return { end, records, sealed, closed, durableEnd, lastSequence, tornBytes };
 }
 
 /** True if a whole record with a matching checksum stands at `offset`. */

@@ -78,7 +78,7 @@ export class Driver {
         continue;
       }
       if (Atomics.load(words, Word.stop) !== 0) {
-        if (this.#rest()) continue;
+        if (this.#rest(true)) continue;
         Atomics.store(words, this.#words.life, WorkerLife.absent);
         break;
       }
@@ -88,7 +88,7 @@ export class Driver {
         continue;
       }
       if (this.#spin(seen) || this.#park(seen)) continue;
-      if (this.#rest() || !this.#leave(seen)) continue;
+      if (this.#rest(false) || !this.#leave(seen)) continue;
       break;
     }
     this.#loop.close();
@@ -104,9 +104,9 @@ export class Driver {
     }
   }
 
-  #rest(): boolean {
+  #rest(closing: boolean): boolean {
     try {
-      return this.#loop.rest();
+      return this.#loop.rest(closing);
     } catch (error) {
       this.#control.fail(loopFailure(error));
       return false;

@@ -34,7 +34,7 @@ export class FlushLoop implements Loop {
   }
 
   /** Nothing to do for a pause. */
-  rest(): boolean {
+  rest(_closing: boolean): boolean {
     return false;
   }
 
@@ -71,7 +71,8 @@ export class FlushLoop implements Loop {
     const segment = control.get(slot, SlotWord.segment) >>> 0;
     const end = control.get(slot, SlotWord.end);
     const salt = control.get(slot, SlotWord.salt);
-    sealSegment(this.#fs, this.#directory, segment, image, end, salt);
+    const fileBytes = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
+    control.set(slot, SlotWord.fileBytes, fileBytes);
     control.set(slot, SlotWord.state, SlotState.flushed);
     control.announce();
     return StepResult.worked;

@@ -9,8 +9,8 @@ export type Role = typeof Role[keyof typeof Role];
  * ({@linkcode InlineHost}). Failures are told through `Control.fail`, never thrown.
  */
 export interface Host {
-  /** Starts the log worker, if that is a thread, and resolves when it answers; rejects if it cannot start. */
-  start(): Promise<void>;
+  /** Starts the log worker, if that is a thread, and resolves when it answers; rejects if it cannot start, or has not after `timeoutMs`. */
+  start(timeoutMs: number): Promise<void>;
 
   /** Rings the doorbell of a role and sees to it that somebody answers. */
   ring(role: Role): void;
@@ -21,8 +21,11 @@ export interface Host {
   /** Calls `listener` once, as soon as `Word.progress` is no longer `seen`. One listener at a time. */
   onceProgress(seen: number, listener: () => void): void;
 
-  /** Lets both roles finish what is published, and ends them. Resolves when no thread is left, or after `timeoutMs`. */
-  stop(timeoutMs: number): Promise<void>;
+  /** Lets both roles finish what is published, and ends them. Resolves to true when no thread is left, to false after `timeoutMs`. */
+  stop(timeoutMs: number): Promise<boolean>;
+
+  /** Calls `listener` when the last thread has ended after a `stop` that resolved to false; never, if none does. */
+  onceEnded(listener: () => void): void;
 
   /** How many threads run now. */
   readonly threads: number;

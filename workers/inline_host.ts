@@ -37,7 +37,7 @@ export class InlineHost implements Host {
   }
 
   /** See {@linkcode Host.start}. */
-  start(): Promise<void> {
+  start(_timeoutMs: number): Promise<void> {
     return Promise.resolve();
   }
 
@@ -61,20 +61,30 @@ export class InlineHost implements Host {
   }
 
   /** See {@linkcode Host.stop}. */
-  async stop(_timeoutMs: number): Promise<void> {
+  async stop(timeoutMs: number): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    const ended = await Promise.race([this.#drain().then(() => true), late]);
+    clearTimeout(timer);
+    return ended;
+  }
+
+  /** See {@linkcode Host.onceEnded}. */
+  onceEnded(_listener: () => void): void {}
+
+  async #drain(): Promise<void> {
     for (const role of [Role.log, Role.flush]) {
       while (this.#pending[role]) {
         await new Promise<void>((resolve) => this.#schedule(resolve));
       }
-      this.rest(role);
+      this.#rest(role);
       this.#loops[role].close();
     }
   }
 
-  /** Has a role do what it does before a long pause; returns once that is done. */
-  rest(role: Role): void {
+  #rest(role: Role): void {
     try {
-      while (this.#loops[role].rest()) {
+      while (this.#loops[role].rest(true)) {
         while (this.#loops[role].step(true) === StepResult.worked);
       }
     } catch (error) {

@@ -1,13 +1,16 @@
 import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import {
   alignRecord,
+  checkLength,
   type Control,
   FILE_HEADER_BYTES,
   fillRecord,
   joinWords,
+  kindAndFlags,
   logName,
   publishRecord,
   RECORD_HEADER_BYTES,
+  RecordFlag,
   RecordKind,
   SEAL_SPACE_BYTES,
   type SegmentImage,
@@ -100,9 +103,10 @@ export class LogLoop implements Loop {
 
   /**
    * Makes everything written durable, and then leaves a mark record that says so: from then on
-   * damage to what lies before it is told apart from a torn write.
+   * damage to what lies before it is told apart from a torn write. At a close it also says that
+   * nothing was accepted that is not in the log.
    */
-  rest(): boolean {
+  rest(closing: boolean): boolean {
     const control = this.#control;
     const slot = this.#slot;
     const image = slot === -1 ? undefined : this.#slabs.get(slot);
@@ -113,9 +117,8 @@ export class LogLoop implements Loop {
       this.#sync(this.#file, written);
       return true;
     }
-    if (control.get(slot, SlotWord.marked) === written || written === FILE_HEADER_BYTES) {
-      return false;
-    }
+    const marked = closing ? SlotWord.closed : SlotWord.marked;
+    if (control.get(slot, marked) === written || written === FILE_HEADER_BYTES) return false;
     const limit = image.bytes.length - SEAL_SPACE_BYTES;
     const offset = control.reserve(slot, RECORD_HEADER_BYTES, limit);
     if (offset === -1) return false;
@@ -124,9 +127,11 @@ export class LogLoop implements Loop {
       control.get(slot, SlotWord.baseHigh),
     );
     const salt = control.get(slot, SlotWord.salt);
-    fillRecord(image, offset, RecordKind.mark, base + offset, written, NO_KEY, 0, undefined, salt);
+    const kind = kindAndFlags(RecordKind.mark, closing ? RecordFlag.closed : 0);
+    fillRecord(image, offset, kind, base + offset, written, NO_KEY, 0, undefined, salt);
     publishRecord(image, offset, RECORD_HEADER_BYTES);
     control.set(slot, SlotWord.marked, offset + RECORD_HEADER_BYTES);
+    if (closing) control.set(slot, SlotWord.closed, offset + RECORD_HEADER_BYTES);
     control.raise(slot, SlotWord.syncWanted, offset + RECORD_HEADER_BYTES);
     return true;
   }
@@ -170,9 +175,12 @@ export class LogLoop implements Loop {
     const path = joinPath(this.#directory, logName(control.get(slot, SlotWord.segment) >>> 0));
     const written = control.get(slot, SlotWord.written);
     this.#published = Math.max(written, FILE_HEADER_BYTES);
-    if (written > 0) return this.#fs.openReadWrite(path);
-    const file = this.#fs.create(path);
+    const file = written > 0 ? this.#fs.openReadWrite(path) : this.#fs.create(path);
     try {
+      if (written > 0) {
+        checkLength(file, image.bytes.length);
+        return file;
+      }
       file.truncate(image.bytes.length);
       file.writeAt(image.bytes.subarray(0, FILE_HEADER_BYTES), 0);
       file.sync();

@@ -25,8 +25,8 @@ export interface Loop {
   step(hurry: boolean): StepResult;
   /** How long work may be left alone for more to join it, in milliseconds. */
   readonly patienceMs: number;
-  /** Leaves things as they should be for a long pause. Returns true if that made new work. */
-  rest(): boolean;
+  /** Leaves things as they should be for a long pause, or for ever if `closing`. Returns true if that made new work. */
+  rest(closing: boolean): boolean;
   /** Closes files. */
   close(): void;
 }

@@ -44,9 +44,19 @@ export class WorkerHost implements Host {
   }
 
   /** See {@linkcode Host.start}. */
-  async start(): Promise<void> {
+  async start(timeoutMs: number): Promise<void> {
     this.ring(Role.log);
+    const timer = setTimeout(() => {
+      this.#control.fail(
+        new FlagstoneError(
+          "STALLED",
+          `Cannot start the store's log worker: it has not answered for ${timeoutMs / 1000} s.`,
+        ),
+      );
+      this.#started.resolve();
+    }, timeoutMs);
     await this.#started.promise;
+    clearTimeout(timer);
     const failure = this.#control.failure();
     if (failure !== undefined) throw failure;
   }
@@ -58,8 +68,9 @@ export class WorkerHost implements Host {
     const { words } = this.#control;
     const { running, leaving, absent } = WorkerLife;
     if (Atomics.load(words, life) === running || this.#control.failed) return;
-    const taken = Atomics.compareExchange(words, life, absent, running) === absent ||
-      Atomics.compareExchange(words, life, leaving, running) === leaving;
+    // In this order: a worker that was leaving may be absent by the second look, never the reverse.
+    const taken = Atomics.compareExchange(words, life, leaving, running) === leaving ||
+      Atomics.compareExchange(words, life, absent, running) === absent;
     if (taken) this.#start(role);
   }
 
@@ -77,22 +88,26 @@ export class WorkerHost implements Host {
   }
 
   /** See {@linkcode Host.stop}. */
-  async stop(timeoutMs: number): Promise<void> {
+  async stop(timeoutMs: number): Promise<boolean> {
     const { words } = this.#control;
     Atomics.store(words, Word.stop, 1);
     for (const role of [Role.log, Role.flush]) {
       const { doorbell, parked } = roleWords(role);
       this.#control.ring(doorbell, parked);
     }
-    if (this.#workers.size === 0) return;
+    if (this.#workers.size === 0) return true;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#allEnded = resolve;
     const timer = setTimeout(resolve, timeoutMs);
     await promise;
     clearTimeout(timer);
-    // Whatever is left hangs in a system call: nothing more can be done for it.
-    for (const worker of this.#workers.keys()) worker.terminate();
-    this.#workers.clear();
+    // Whatever is left hangs in a system call, where it cannot be terminated.
+    return this.#workers.size === 0;
+  }
+
+  /** See {@linkcode Host.onceEnded}. */
+  onceEnded(listener: () => void): void {
+    this.#allEnded = listener;
   }
 
   #start(role: Role): void {

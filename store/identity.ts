@@ -51,23 +51,21 @@ export function holdsStore(fs: Fs, directory: string): boolean {
 }
 
 /**
- * Creates a directory and those above it, each made durable in its parent. That of the directory
- * itself is synced even if it was there: who made it may have ended before. A parent that this
- * program has no permission for is left alone.
+ * Creates a directory and those above it, each made durable in its parent, up to the root: whoever
+ * made one of them may have ended before seeing to that. Parents that this program may not open, or
+ * that cannot be synced, are left alone.
  */
 export function createDirectory(fs: Fs, directory: string): void {
-  const made = [directory];
-  for (let path = dirName(directory); !exists(fs, path); path = dirName(path)) {
-    made.push(path);
-    if (dirName(path) === path) break;
-  }
   fs.mkdirAll(directory);
-  for (const path of made.reverse()) {
+  let path = directory;
+  for (let parent = dirName(path); parent !== path; parent = dirName(path)) {
     try {
-      syncDirectory(fs, dirName(path));
+      syncDirectory(fs, parent);
     } catch (error) {
-      if (!isRefused(error)) throw error;
+      const spared = ["PERMISSION", "READ_ONLY", "UNSUPPORTED", "INVALID"];
+      if (!(error instanceof FlagstoneError) || !spared.includes(error.code)) throw error;
     }
+    path = parent;
   }
 }
 
@@ -139,20 +137,4 @@ function identityOf(bytes: Uint8Array): Identity {
     storeId: bytes.slice(ID_OFFSET, ID_OFFSET + STORE_ID_BYTES),
     hashSecret: bytes.slice(SECRET_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES),
   };
-}
-
-function exists(fs: Fs, path: string): boolean {
-  try {
-    fs.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof FlagstoneError && error.code === "NOT_FOUND") return false;
-    // What this program may not look at, it cannot have to create.
-    if (isRefused(error)) return true;
-    throw error;
-  }
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof FlagstoneError && error.code === "PERMISSION";
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { FlagstoneError, open } from "../mod.ts";
+import { FlagstoneError, open, type OpenOptions, type Store } from "../mod.ts";
+import { openWith } from "../store/mod.ts";
 import { FaultFs, type Fs, MemFs, serveFs } from "../vfs/mod.ts";
-import { failsWith, noise, placeOn, SMALL, testStore, text } from "./_support.ts";
+import { InlineHost, WorkerHost } from "../workers/mod.ts";
+import { failsWith, inTempDir, noise, placeOn, SMALL, testStore, text } from "./_support.ts";
 
 testStore("close() is idempotent, and every call after it says CLOSED", async ({ open }) => {
   const store = await open();
@@ -98,36 +100,58 @@ testStore("open() refuses a damaged STORE file, and one of a newer format", asyn
   await (await place.open()).close();
 });
 
-testStore("workers end when idle, and start again on demand", async ({ open, fs }) => {
-  await using store = await open({ idleWorkerMs: 50 });
-  for (let round = 0; round < 3; round++) {
-    await store.put(`k${round}`, noise(100, round));
-    const threads = store.stats().threads;
-    assert.equal(threads, fs.spec === undefined ? 0 : 1);
-    // The worker's end arrives as an event; there is nothing else to wait for.
-    while (store.stats().threads > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  for (let round = 0; round < 3; round++) {
-    assert.deepEqual(await store.get(`k${round}`), noise(100, round));
-  }
-});
+/** Opens a store on real files whose workers end after 50 ms; `idle` waits until all of them have. */
+async function openIdling(
+  dir: string,
+  options: OpenOptions = {},
+): Promise<{ store: Store; idle: () => Promise<void> }> {
+  let host: WorkerHost | undefined;
+  const store = await openWith(
+    dir,
+    { ...SMALL, idleWorkerMs: 50, ...options },
+    (control, describe, directory, { idleWorkerMs }) =>
+      host = new WorkerHost(control, {
+        directory,
+        fs: { kind: "deno" },
+        idleMs: idleWorkerMs,
+        describe,
+      }),
+  );
+  const idle = () =>
+    new Promise<void>((resolve) => {
+      if (store.stats().threads === 0) resolve();
+      else host!.onceEnded(resolve);
+    });
+  return { store, idle };
+}
 
-Deno.test("an idle log says how far it is durable: damage to any of it is then told", async () => {
-  const dir = await Deno.makeTempDir();
-  try {
-    const store = await open(dir, { ...SMALL, idleWorkerMs: 50, durability: "written" });
+Deno.test("workers end when idle, and start again on demand", () =>
+  inTempDir(async (dir) => {
+    const { store, idle } = await openIdling(dir);
+    for (let round = 0; round < 3; round++) {
+      await store.put(`k${round}`, noise(100, round));
+      assert.equal(store.stats().threads, 1);
+      await idle();
+      assert.equal(store.stats().threads, 0);
+    }
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(await store.get(`k${round}`), noise(100, round));
+    }
+    await store.close();
+  }));
+
+Deno.test("an idle log says how far it is durable: damage to any of it is then told", () =>
+  inTempDir(async (dir) => {
+    const { store, idle } = await openIdling(dir, { durability: "written" });
     await store.put("a", noise(100, 1));
-    while (store.stats().threads > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await idle();
     assert.equal(store.stats().logSyncs, 2, "the data, then the mark");
     const image = await Deno.readFile(`${dir}/0000000001.log`);
     await store.close();
     image[64 + 24 + 1]! ^= 1;
     await Deno.writeFile(`${dir}/0000000001.log`, image);
     await failsWith("CORRUPT", open(dir, SMALL));
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-});
+  }));
 
 Deno.test("an error in a worker rejects what waits, refuses writes, lets reads go on", async () => {
   const dir = await Deno.makeTempDir();
@@ -250,8 +274,6 @@ Deno.test("open() that fails half-way leaves no lock and no open file behind", a
 
 Deno.test("a stalled disk rejects what waits with STALLED instead of waiting for ever", async () => {
   // The loops never get a turn: as if the disk did not answer.
-  const { openWith } = await import("../store/mod.ts");
-  const { InlineHost } = await import("../workers/mod.ts");
   const fs: Fs = new MemFs();
   const store = await openWith(
     "/store",

@@ -24,7 +24,7 @@ export interface Host {
   /** Lets both roles finish what is published, and ends them. Resolves to true when no thread is left, to false after `timeoutMs`. */
   stop(timeoutMs: number): Promise<boolean>;
 
-  /** Calls `listener` when the last thread has ended after a `stop` that resolved to false; never, if none does. */
+  /** Calls `listener` when the last of the threads that run now has ended. One listener at a time. */
   onceEnded(listener: () => void): void;
 
   /** How many threads run now. */

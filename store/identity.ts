@@ -1,15 +1,21 @@
 import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
 import { HASH_SECRET_BYTES } from "../index/mod.ts";
-import { dirName, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
+import {
+  atomicWrite,
+  dirName,
+  type Fs,
+  joinPath,
+  removeTemporaries,
+  syncDirectory,
+  temporarySuffix,
+} from "../vfs/mod.ts";
 import { FORMAT_VERSION, STORE_ID_BYTES } from "../wal/mod.ts";
 
 /** File that makes a directory a store. */
 export const STORE_FILE = "STORE";
 /** File whose lock the owner holds. */
 export const LOCK_FILE = "LOCK";
-/** `STORE` while it is being written. */
-const STORE_TEMPORARY = "STORE.tmp";
 
 /** "FLAGSTOR". */
 const MAGIC = new TextEncoder().encode("FLAGSTOR");
@@ -40,7 +46,7 @@ export function holdsStore(fs: Fs, directory: string): boolean {
     throw error;
   }
   if (names.includes(STORE_FILE)) return true;
-  const foreign = names.filter((name) => name !== LOCK_FILE && name !== STORE_TEMPORARY);
+  const foreign = names.filter((name) => name !== LOCK_FILE && !name.endsWith(temporarySuffix));
   if (foreign.length === 0) return false;
   throw new FlagstoneError(
     "NOT_A_STORE",
@@ -69,7 +75,7 @@ export function createDirectory(fs: Fs, directory: string): void {
   }
 }
 
-/** Writes a new identity: temporary file, sync, rename, sync of the directory. */
+/** Makes up a new identity and writes it, durably and in one step. */
 export function createIdentity(fs: Fs, directory: string): Identity {
   const bytes = new Uint8Array(IDENTITY_BYTES);
   const view = new DataView(bytes.buffer);
@@ -78,16 +84,8 @@ export function createIdentity(fs: Fs, directory: string): Identity {
   view.setUint32(12, IDENTITY_BYTES, true);
   crypto.getRandomValues(bytes.subarray(ID_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES));
   view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
-  const temporary = joinPath(directory, STORE_TEMPORARY);
-  const file = fs.create(temporary);
-  try {
-    file.writeAt(bytes, 0);
-    file.sync();
-  } finally {
-    file.close();
-  }
-  fs.rename(temporary, joinPath(directory, STORE_FILE));
-  syncDirectory(fs, directory);
+  removeTemporaries(fs, directory);
+  atomicWrite(fs, joinPath(directory, STORE_FILE), bytes);
   return identityOf(bytes);
 }
 

@@ -78,7 +78,7 @@ testStore(
 
 testStore("open() finishes a creation that a crash interrupted", async (place) => {
   place.fs.mkdirAll(place.dir);
-  place.fs.create(`${place.dir}/STORE.tmp`).close();
+  place.fs.create(`${place.dir}/STORE.atomic-tmp`).close();
   place.fs.create(`${place.dir}/LOCK`).close();
   await using store = await place.open();
   await store.put("a", "1");

@@ -130,7 +130,6 @@ export class StoreCore {
     durability: Durability,
     value: T,
   ): Promise<T> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.ringLog();
     const position = slab.baseSequence + end;
     if (position - this.#calledAt >= EARLY_CALL_BYTES) {

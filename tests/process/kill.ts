@@ -42,7 +42,8 @@ async function runAndKill(
     const complete = (rest + piece).split("\n");
     rest = complete.pop()!;
     for (const line of complete) {
-      // The load, not the start of the process, is what is to be killed.
+      // The load, not the start of the process, is what is to be killed. Nothing waits for this timer
+      // to be in step with anything: that the moment is arbitrary is the test.
       if (line === "open") killTimer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
       else {
         const [name, n] = line.split(" ");

@@ -5,6 +5,9 @@ export const HASH_SECRET_BYTES = 16;
  * A 128-bit keyed hash of a key: HalfSipHash-2-4 (Aumasson, Bernstein), twice, with two halves of a
  * secret. Without the secret nobody can choose keys that meet. The result is left in `h0` to `h3`,
  * so that hashing allocates nothing.
+ *
+ * The rounds are written out, both lanes side by side: calls would have to pass eight words, and this
+ * is on the way of every put and get.
  */
 export class KeyHasher {
   /** First lane, first word of the last hash; the index does not keep it. */

@@ -4,7 +4,8 @@ import type { Chooser } from "./_chooser.ts";
 
 type DataChange =
   | { readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array }
-  | { readonly kind: "truncate"; readonly size: number };
+  | { readonly kind: "truncate"; readonly size: number }
+  | { readonly kind: "punch"; readonly offset: number; readonly length: number };
 
 /**
  * Everything done to a file since its last sync, in order: enough to tell each content that the
@@ -23,6 +24,10 @@ export class DataHistory implements ContentHistory {
 
   truncated(size: number): void {
     this.#changes.push({ kind: "truncate", size });
+  }
+
+  punched(offset: number, length: number): void {
+    this.#changes.push({ kind: "punch", offset, length });
   }
 
   settled(): void {
@@ -75,13 +80,22 @@ function successiveSizes(diskSize: number, changes: readonly DataChange[]): numb
   const sizes = [diskSize];
   let size = diskSize;
   for (const change of changes) {
-    const next = change.kind === "truncate"
-      ? change.size
-      : Math.max(size, change.offset + change.bytes.length);
+    const next = sizeAfter(change, size);
     if (next !== size) sizes.push(next);
     size = next;
   }
   return sizes;
+}
+
+function sizeAfter(change: DataChange, size: number): number {
+  switch (change.kind) {
+    case "write":
+      return Math.max(size, change.offset + change.bytes.length);
+    case "truncate":
+      return change.size;
+    case "punch":
+      return size;
+  }
 }
 
 /** For each unit that any change concerns, those changes in order; the units ascending. */
@@ -105,12 +119,17 @@ function changesByUnit(
       }
       continue;
     }
-    // A cut concerns what was on the disk or written since; the rest is zeros before and after.
+    // A cut or hole concerns what was on the disk or written since; the rest is zeros before and after.
     const units = new Set(byUnit.keys());
     for (const index of disk.pages.keys()) {
       for (let part = 0; part < perPage; part++) units.add(index * perPage + part);
     }
-    for (const unit of units) if ((unit + 1) * unitBytes > change.size) add(unit, change);
+    const [from, end] = change.kind === "truncate"
+      ? [change.size, Infinity]
+      : [change.offset, change.offset + change.length];
+    for (const unit of units) {
+      if ((unit + 1) * unitBytes > from && unit * unitBytes < end) add(unit, change);
+    }
   }
   return [...byUnit].sort(([a], [b]) => a - b);
 }
@@ -119,6 +138,11 @@ function changesByUnit(
 function apply(change: DataChange, unit: Uint8Array, start: number): void {
   if (change.kind === "truncate") {
     unit.fill(0, Math.max(0, change.size - start));
+    return;
+  }
+  if (change.kind === "punch") {
+    const end = change.offset + change.length - start;
+    unit.fill(0, Math.max(0, change.offset - start), Math.min(unit.length, end));
     return;
   }
   const from = Math.max(change.offset, start);

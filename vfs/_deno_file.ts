@@ -146,6 +146,13 @@ export class DenoFile implements File {
     this.#checkHint("prefetch", offset, length);
   }
 
+  punchHole(offset: number, length: number): void {
+    checkExtent("punchHole", this.path, offset);
+    checkExtent("punchHole", this.path, length);
+    this.#checkWritable("punchHole");
+    throw fsError("UNSUPPORTED", "punchHole", this.path, "Deno cannot punch holes");
+  }
+
   truncate(length: number): void {
     checkExtent("truncate", this.path, length);
     this.#checkWritable("truncate");

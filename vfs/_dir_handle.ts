@@ -81,6 +81,10 @@ export abstract class DirHandle implements File {
     throw this.#refusal("prefetch");
   }
 
+  punchHole(_offset: number, _length: number): void {
+    throw this.#refusal("punchHole");
+  }
+
   truncate(_length: number): void {
     throw this.#refusal("truncate");
   }

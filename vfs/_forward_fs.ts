@@ -134,6 +134,10 @@ export class ForwardFile implements LosableFile {
     this.inner.prefetch(offset, length);
   }
 
+  punchHole(offset: number, length: number): void {
+    this.inner.punchHole(offset, length);
+  }
+
   truncate(length: number): void {
     this.inner.truncate(length);
   }

@@ -15,6 +15,7 @@ export interface ContentHistory {
   /** `bytes` belongs to the caller again afterwards. */
   wrote(offset: number, bytes: Uint8Array): void;
   truncated(size: number): void;
+  punched(offset: number, length: number): void;
   /** Everything so far is on the disk, or will never be. */
   settled(): void;
 }
@@ -154,6 +155,25 @@ export class MemContent {
     return true;
   }
 
+  /** Makes zeros of a range and gives its whole pages back. Needs no space. */
+  punch(offset: number, length: number): void {
+    const end = Math.min(offset + length, this.#size);
+    let at = offset;
+    while (at < end) {
+      const index = Math.floor(at / PAGE_BYTES);
+      const from = at - index * PAGE_BYTES;
+      const next = Math.min((index + 1) * PAGE_BYTES, end);
+      // The rest of the last page is zeros anyway.
+      const whole = from === 0 && (next - at === PAGE_BYTES || next === this.#size);
+      if (whole || !this.#live.has(index)) this.#dropLivePage(index);
+      else this.#writablePage(index, false)?.fill(0, from, from + next - at);
+      at = next;
+    }
+    if (this.history === undefined || end <= offset) return;
+    if (this.#lost.size > 0) this.#tellFoundPages(offset, end);
+    this.history.punched(offset, end - offset);
+  }
+
   /** Puts everything on the disk. */
   sync(): void {
     this.#hotIndex = -1;
@@ -208,17 +228,29 @@ export class MemContent {
     for (let index = Math.floor(from / PAGE_BYTES); index <= last; index++) {
       if (!this.#lost.delete(index)) continue;
       const start = index * PAGE_BYTES;
+      const length = Math.min(PAGE_BYTES, this.#size - start);
       const page = this.#live.get(index);
-      if (page === undefined) continue;
-      this.history?.wrote(start, page.subarray(0, Math.min(PAGE_BYTES, this.#size - start)));
+      if (page === undefined) this.history?.punched(start, length);
+      else this.history?.wrote(start, page.subarray(0, length));
     }
   }
 
   #writeBack(index: number): void {
-    const page = this.#live.get(index);
-    if (page === undefined) return;
     this.#dropDiskPage(index);
-    this.#disk.set(index, page);
+    const page = this.#live.get(index);
+    if (page !== undefined) this.#disk.set(index, page);
+  }
+
+  #dropLivePage(index: number): void {
+    if (index === this.#hotIndex) {
+      this.#hotIndex = -1;
+      this.#hotPage = undefined;
+    }
+    // A hole that failed to reach the disk is one for the readers only: it is sent there again.
+    if (!this.#live.has(index) && !this.#lost.has(index)) return;
+    this.#ownLive();
+    if (this.#live.delete(index)) this.#space.give(1);
+    if (this.#tracked) this.#dirty.add(index);
   }
 
   #dropDiskPage(index: number): void {
@@ -231,7 +263,7 @@ export class MemContent {
   #cut(size: number): boolean {
     const keep = Math.ceil(size / PAGE_BYTES);
     const tail = size % PAGE_BYTES;
-    if (tail !== 0 && this.#live.has(keep - 1)) {
+    if (tail !== 0 && (this.#live.has(keep - 1) || this.#lost.has(keep - 1))) {
       const page = this.#writablePage(keep - 1, false);
       if (page === undefined) return false;
       page.fill(0, tail);

@@ -99,6 +99,13 @@ export class MemFileHandle implements LosableFile {
     this.#checkHint("prefetch", offset, length);
   }
 
+  punchHole(offset: number, length: number): void {
+    checkExtent("punchHole", this.path, offset);
+    checkExtent("punchHole", this.path, length);
+    this.#checkWritable("punchHole");
+    this.node.content.punch(offset, length);
+  }
+
   truncate(length: number): void {
     checkExtent("truncate", this.path, length);
     this.#checkWritable("truncate");

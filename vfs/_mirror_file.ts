@@ -73,6 +73,11 @@ export class MirrorFile implements LosableFile {
     this.#inner.prefetch(offset, length);
   }
 
+  punchHole(offset: number, length: number): void {
+    this.#inner.punchHole(offset, length);
+    this.#model.punchHole(offset, length);
+  }
+
   truncate(length: number): void {
     this.#inner.truncate(length);
     this.#model.truncate(length);

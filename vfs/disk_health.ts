@@ -256,6 +256,10 @@ class HealthFile extends ForwardFile {
     this.#run("prefetch", length, () => super.prefetch(offset, length));
   }
 
+  override punchHole(offset: number, length: number): void {
+    this.#run("punchHole", length, () => super.punchHole(offset, length));
+  }
+
   override truncate(length: number): void {
     this.#run("truncate", length, () => super.truncate(length));
   }

@@ -159,6 +159,8 @@ function answerFile(
       return file.preallocate(first, second);
     case "prefetch":
       return file.prefetch(first, second);
+    case "punchHole":
+      return file.punchHole(first, second);
     case "truncate":
       return file.truncate(first);
     case "stat":

@@ -213,6 +213,11 @@ class InterceptFile implements LosableFile {
     this.#hooks.call(operation, () => this.#inner.prefetch(offset, length));
   }
 
+  punchHole(offset: number, length: number): void {
+    const operation = this.#operation("punchHole", offset, length);
+    this.#hooks.call(operation, () => this.#inner.punchHole(offset, length));
+  }
+
   truncate(length: number): void {
     const operation = this.#operation("truncate", undefined, length);
     this.#hooks.call(operation, () => this.#inner.truncate(length));

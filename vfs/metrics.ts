@@ -249,6 +249,10 @@ class MetricsFile extends ForwardFile {
     this.#meter.run("prefetch", () => super.prefetch(offset, length));
   }
 
+  override punchHole(offset: number, length: number): void {
+    this.#meter.run("punchHole", () => super.punchHole(offset, length));
+  }
+
   override truncate(length: number): void {
     this.#meter.run("truncate", () => super.truncate(length));
   }

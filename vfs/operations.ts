@@ -27,6 +27,7 @@ export type FsOperationKind =
   | "preallocate"
   | "prefetch"
   | "truncate"
+  | "punchHole"
   | "fileStat"
   | "close";
 
@@ -53,6 +54,7 @@ export const writeOperations: readonly FsOperationKind[] = [
   "writeAt",
   "writeVectorAt",
   "truncate",
+  "punchHole",
 ];
 
 /** Operations that make something durable. */

@@ -195,6 +195,12 @@ class ProxyFile implements File {
     this.#call("prefetch", [offset, length]);
   }
 
+  punchHole(offset: number, length: number): void {
+    checkExtent("punchHole", this.path, offset);
+    checkExtent("punchHole", this.path, length);
+    this.#call("punchHole", [offset, length]);
+  }
+
   truncate(length: number): void {
     checkExtent("truncate", this.path, length);
     this.#call("truncate", [length]);

@@ -85,6 +85,11 @@ class SyncingFile extends ForwardFile {
     this.#after(end);
   }
 
+  override punchHole(offset: number, length: number): void {
+    this.#dirty = true;
+    super.punchHole(offset, length);
+  }
+
   override truncate(length: number): void {
     this.#dirty = true;
     super.truncate(length);

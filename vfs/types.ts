@@ -93,6 +93,14 @@ export interface File extends Disposable {
   /** Says that `[offset, offset + length)` will be read soon. A hint. */
   prefetch(offset: number, length: number): void;
 
+  /**
+   * Gives the space of `[offset, offset + length)` back: it reads as zeros, the length of the file
+   * stays, bytes beyond it are not touched. As durable as a write. `UNSUPPORTED`, and nothing has
+   * changed, where the platform cannot do it: `DenoFs`, for Deno has no such call, and zeros that
+   * are written would take space instead.
+   */
+  punchHole(offset: number, length: number): void;
+
   /** Cuts or extends (with zeros, sparse where possible) to `length` bytes. The cursor stays. */
   truncate(length: number): void;
 

@@ -265,6 +265,10 @@ class VirtualFile implements File {
     this.#file("prefetch").prefetch(offset, length);
   }
 
+  punchHole(offset: number, length: number): void {
+    this.#changing("punchHole").punchHole(offset, length);
+  }
+
   truncate(length: number): void {
     this.#changing("truncate").truncate(length);
   }

@@ -110,6 +110,7 @@ export const fileCases: readonly ConformanceCase[] = [
       throwsCode("CLOSED", () => file.syncTo(0));
       throwsCode("CLOSED", () => file.preallocate(0, 1));
       throwsCode("CLOSED", () => file.prefetch(0, 1));
+      throwsCode("CLOSED", () => file.punchHole(0, 1));
       throwsCode("CLOSED", () => file.truncate(0));
       throwsCode("CLOSED", () => file.stat());
       const dir = fs.openDir(root);
@@ -215,6 +216,35 @@ export const fileCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "punchHole() makes zeros of a range and of nothing else, or is UNSUPPORTED",
+    run(fs, root) {
+      const old = new Uint8Array(20_000).fill(5);
+      writeAll(fs, `${root}/a`, old);
+      using file = fs.openReadWrite(`${root}/a`);
+      const expected = old.slice();
+      // Whole pages, parts of two, the last page, across the end, beyond it, nothing.
+      const holes = [[4096, 8192], [100, 8000], [16_384, 3616], [19_999, 5000], [30_000, 9], [
+        5,
+        0,
+      ]];
+      for (const [offset = 0, length = 0] of holes) {
+        try {
+          file.punchHole(offset, length);
+        } catch {
+          throwsCode("UNSUPPORTED", () => file.punchHole(offset, length));
+          assert.deepEqual(readAll(fs, `${root}/a`), old, "nothing has changed");
+          continue;
+        }
+        expected.fill(0, offset, offset + length);
+        assert.deepEqual(readAll(fs, `${root}/a`), expected, `${offset}, ${length}`);
+      }
+      file.write(bytes("x"));
+      assert.equal(text(readAll(fs, `${root}/a`).subarray(0, 1)), "x", "the cursor stays");
+      using reader = fs.open(`${root}/a`);
+      throwsCode("READ_ONLY", () => reader.punchHole(0, 1));
+    },
+  },
+  {
     name: "sync(), syncData(), syncTo(), preallocate() and prefetch() leave content and length",
     run(fs, root) {
       using file = fs.create(`${root}/a`);
@@ -242,6 +272,8 @@ export const fileCases: readonly ConformanceCase[] = [
         throwsCode("INVALID", () => file.writeAt(one, bad));
         throwsCode("INVALID", () => file.writeVectorAt([one], bad));
         throwsCode("INVALID", () => file.truncate(bad));
+        throwsCode("INVALID", () => file.punchHole(bad, 1));
+        throwsCode("INVALID", () => file.punchHole(0, bad));
         throwsCode("INVALID", () => file.syncTo(bad));
         throwsCode("INVALID", () => file.preallocate(bad, 1));
         throwsCode("INVALID", () => file.preallocate(0, bad));

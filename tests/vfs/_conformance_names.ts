@@ -95,6 +95,7 @@ export const nameCases: readonly ConformanceCase[] = [
       throwsCode("IS_A_DIRECTORY", () => dir.writeAt(into, 0));
       throwsCode("IS_A_DIRECTORY", () => dir.writeVectorAt([into], 0));
       throwsCode("IS_A_DIRECTORY", () => dir.truncate(0));
+      throwsCode("IS_A_DIRECTORY", () => dir.punchHole(0, 1));
       writeAll(fs, `${root}/file`, "");
       throwsCode("NOT_A_DIRECTORY", () => fs.openDir(`${root}/file`));
       throwsCode("NOT_FOUND", () => fs.openDir(`${root}/missing`));

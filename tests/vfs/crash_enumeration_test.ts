@@ -11,6 +11,7 @@ type Step =
   | { readonly do: "create"; readonly name: string }
   | { readonly do: "write"; readonly name: string; readonly block: number; readonly fill: string }
   | { readonly do: "truncate"; readonly name: string; readonly size: number }
+  | { readonly do: "punch"; readonly name: string; readonly block: number }
   | { readonly do: "sync"; readonly name: string }
   | { readonly do: "syncDir"; readonly dir: string }
   | { readonly do: "rename"; readonly name: string; readonly to: string }
@@ -55,6 +56,13 @@ class Model {
         break;
       case "truncate":
         this.#edit(step.name, (old) => old.slice(0, step.size).padEnd(step.size, "\0"));
+        break;
+      case "punch":
+        this.#edit(step.name, (old) => {
+          const start = step.block * BLOCK;
+          return old.slice(0, start) + "\0".repeat(old.slice(start, start + BLOCK).length) +
+            old.slice(start + BLOCK);
+        });
         break;
       case "sync": {
         const file = this.names.get(step.name);
@@ -222,6 +230,7 @@ function runOn(fs: Fs, step: Step): void {
       if (step.do === "write") {
         file.writeAt(new Uint8Array(BLOCK).fill(step.fill.charCodeAt(0)), step.block * BLOCK);
       } else if (step.do === "truncate") file.truncate(step.size);
+      else if (step.do === "punch") file.punchHole(step.block * BLOCK, BLOCK);
       else file.sync();
     }
   }
@@ -285,6 +294,16 @@ Deno.test("CrashFs.everyCrash() gives exactly the states of the model, for chose
     ],
     [
       { do: "create", name: "/a" },
+      { do: "write", name: "/a", block: 0, fill: "x" },
+      { do: "write", name: "/a", block: 1, fill: "x" },
+      { do: "sync", name: "/a" },
+      { do: "syncDir", dir: "/" },
+      { do: "punch", name: "/a", block: 0 },
+      { do: "write", name: "/a", block: 0, fill: "y" },
+      { do: "punch", name: "/a", block: 1 },
+    ],
+    [
+      { do: "create", name: "/a" },
       { do: "syncDir", dir: "/" },
       { do: "rename", name: "/a", to: "/d/b" },
       { do: "create", name: "/a" },
@@ -321,6 +340,14 @@ Deno.test("CrashFs.everyCrash() gives exactly the states of the model, for rando
         do: fc.constant("truncate" as const),
         name,
         size: fc.constantFrom(0, 3000, 4096, 6000),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant("punch" as const),
+        name,
+        block: fc.integer({ min: 0, max: 1 }),
       }),
     },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("sync" as const), name }) },

@@ -92,12 +92,24 @@ function makeStep(random: () => number): { text: string; step: (run: Run) => unk
       return readWith((into) => run.files[slot]?.readAt(into, offset));
     }],
     [3, `truncate ${slot} ${offset}`, (run) => run.files[slot]?.truncate(offset)],
+    [2, `punchHole ${slot} ${offset} ${length}`, (run) => punch(run.files[slot], offset, length)],
     [2, `fileStat ${slot}`, (run) => run.files[slot]?.stat().size],
     [2, `close ${slot}`, (run) => run.files[slot]?.close()],
   ];
   let at = random() * steps.reduce((sum, [weight]) => sum + weight, 0);
   for (const [weight, text, step] of steps) if ((at -= weight) < 0) return { text, step };
   return { text: "nothing", step: () => {} };
+}
+
+/** Punches a hole, or writes the zeros where the system cannot. */
+function punch(file: File | undefined, offset: number, length: number): void {
+  try {
+    file?.punchHole(offset, length);
+  } catch (error) {
+    if (!(error instanceof FlagstoneError) || error.code !== "UNSUPPORTED") throw error;
+    const end = Math.min(offset + length, file?.stat().size ?? 0);
+    if (end > offset) file?.writeAt(new Uint8Array(end - offset), offset);
+  }
 }
 
 /** Drives all runs with the same steps; every result and, now and then, every tree must be the same. */

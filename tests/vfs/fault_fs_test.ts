@@ -51,6 +51,7 @@ const callOf: Record<FsOperationKind, (fs: Fs) => unknown> = {
   syncTo: (fs) => fs.openReadWrite("/a").syncTo(1),
   preallocate: (fs) => fs.openReadWrite("/a").preallocate(0, 1),
   prefetch: (fs) => fs.open("/a").prefetch(0, 1),
+  punchHole: (fs) => fs.openReadWrite("/a").punchHole(0, 1),
   truncate: (fs) => fs.openReadWrite("/a").truncate(0),
   fileStat: (fs) => fs.open("/a").stat(),
   close: (fs) => fs.open("/a").close(),

@@ -9,9 +9,11 @@ import {
   SlotWord,
 } from "../wal/mod.ts";
 import type { Slab } from "./slab.ts";
-import type { SlabPool } from "./slab_pool.ts";
+import { slabBytesFor, type SlabPool } from "./slab_pool.ts";
 
 const NO_KEY = new Int32Array(0);
+/** Once one part in so many of the active slab is used, the next slab is made ready. */
+const PREPARE_PART = 16;
 
 /**
  * The active slab and its succession. Space is taken with {@linkcode Memtable.reserve}; when that
@@ -21,6 +23,7 @@ export class Memtable {
   readonly #control: Control;
   readonly #pool: SlabPool;
   #active: Slab | undefined;
+  #prepareAt = Infinity;
   #nextSegment: number;
   #nextSequence: number;
   #rotations = 0;
@@ -38,9 +41,9 @@ export class Memtable {
   ) {
     this.#control = control;
     this.#pool = pool;
-    this.#active = active;
     this.#nextSegment = nextSegment;
     this.#nextSequence = nextSequence;
+    if (active !== undefined) this.#install(active);
   }
 
   /** The slab that takes records; `undefined` while a writer waits for one. */
@@ -53,6 +56,23 @@ export class Memtable {
     return this.#rotations;
   }
 
+  /** From this offset on in the active slab, `prepare` should be called. */
+  get prepareAt(): number {
+    return this.#prepareAt;
+  }
+
+  /** Has the next slab made ready, which the flush worker sees to. False if no slab is free. */
+  prepare(): boolean {
+    const slab = this.#pool.prepare(this.#nextSegment, this.#nextSequence);
+    if (slab === undefined) {
+      this.#prepareAt += this.#pool.slabBytes / PREPARE_PART;
+      return false;
+    }
+    this.#count(slab);
+    this.#prepareAt = Infinity;
+    return true;
+  }
+
   /** Takes `bytes` of the active slab. Returns the offset, or -1 if it has not that much left. */
   reserve(bytes: number): number {
     const slab = this.#active;
@@ -61,17 +81,25 @@ export class Memtable {
   }
 
   /**
-   * Seals the active slab, if any, and installs a free one with room for records of `bytes` in all.
-   * Returns false if no slab is free: then there is no active slab until a later call succeeds.
+   * Seals the active slab, if any, and installs the next one, or a free one, with room for records
+   * of `bytes` in all. Returns false if no slab is free: then there is no active slab until a later
+   * call succeeds.
    */
   rotate(bytes: number): boolean {
-    // First the new, then the old: if there is no memory for the new one, nothing has changed.
-    const slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
+    // First the new, then the old: if there is no memory for the new one, nothing is lost.
+    let slab = this.#pool.next === undefined ? undefined : this.#pool.activateNext();
+    if (slab !== undefined && slab.image.bytes.length < slabBytesFor(bytes)) {
+      // Its number is taken, so it goes its way without a record.
+      this.#seal(slab);
+      slab = undefined;
+    }
+    if (slab === undefined) {
+      slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
+      if (slab !== undefined) this.#count(slab);
+    }
     this.seal();
     if (slab === undefined) return false;
-    this.#nextSegment++;
-    this.#nextSequence += slab.image.bytes.length;
-    this.#active = slab;
+    this.#install(slab);
     return true;
   }
 
@@ -79,6 +107,24 @@ export class Memtable {
   seal(): void {
     const slab = this.#active;
     if (slab === undefined) return;
+    this.#seal(slab);
+    this.#active = undefined;
+    this.#prepareAt = Infinity;
+  }
+
+  #install(slab: Slab): void {
+    const { length } = slab.image.bytes;
+    this.#active = slab;
+    this.#prepareAt = length === this.#pool.slabBytes ? length / PREPARE_PART : Infinity;
+  }
+
+  /** `slab` has the next number, and the sequence numbers that go with its bytes. */
+  #count(slab: Slab): void {
+    this.#nextSegment++;
+    this.#nextSequence += slab.image.bytes.length;
+  }
+
+  #seal(slab: Slab): void {
     const { image, slot } = slab;
     const offset = this.#control.reserveRest(slot, image.bytes.length);
     const mark = this.#control.get(slot, SlotWord.synced);
@@ -88,7 +134,6 @@ export class Memtable {
     publishRecord(image, offset, RECORD_HEADER_BYTES);
     this.#control.set(slot, SlotWord.end, offset + SEAL_SPACE_BYTES);
     this.#control.set(slot, SlotWord.state, SlotState.sealed);
-    this.#active = undefined;
     this.#rotations++;
   }
 }

@@ -3,6 +3,7 @@ import {
   type Control,
   FILE_HEADER_BYTES,
   highWord,
+  LogFileState,
   RECORD_HEADER_BYTES,
   SEAL_SPACE_BYTES,
   SegmentImage,
@@ -54,12 +55,18 @@ export class SlabPool {
   readonly #options: SlabPoolOptions;
   readonly #images: (SegmentImage | undefined)[];
   readonly #resident = new Map<number, Slab>();
+  #next: Slab | undefined;
 
   /** Makes a pool over the slots of `control`; allocates nothing yet. */
   constructor(control: Control, options: SlabPoolOptions) {
     this.#control = control;
     this.#options = options;
     this.#images = Array.from({ length: control.slots }, () => undefined);
+  }
+
+  /** The slab that is ready, or about to be, to take over from the active one. */
+  get next(): Slab | undefined {
+    return this.#next;
   }
 
   /** The slab that holds `segment` in memory, if one does. */
@@ -70,6 +77,11 @@ export class SlabPool {
   /** All slabs that hold a segment, the oldest segment first. */
   get residents(): Slab[] {
     return [...this.#resident.values()].sort((a, b) => a.segment - b.segment);
+  }
+
+  /** Length of a slab, but for one that was made for a single large value. */
+  get slabBytes(): number {
+    return this.#options.slabBytes;
   }
 
   /** Bytes of slab memory allocated. */
@@ -91,14 +103,29 @@ export class SlabPool {
    * the active one: its header is written, its space is open. `undefined` if no slot is free.
    */
   activate(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
-    const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
-    const slot = this.#freeSlot(slabBytes);
-    if (slot === -1) return undefined;
-    const image = this.#imageFor(slot, slabBytes);
-    const capacityBytes = image.bytes.length;
-    const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
-    const salt = writeFileHeader(image, header);
-    return this.#open(slot, image, segment, baseSequence, salt, 0, false);
+    const slab = this.#fill(segment, baseSequence, recordBytes);
+    if (slab !== undefined) this.#activate(slab);
+    return slab;
+  }
+
+  /**
+   * Takes a free slab, of the usual size, for `segment`, to be the active one after the one that now
+   * is; asks the flush worker for its file. `undefined` if no slot is free.
+   */
+  prepare(segment: number, baseSequence: number): Slab | undefined {
+    const slab = this.#fill(segment, baseSequence, 0);
+    if (slab === undefined) return undefined;
+    this.#control.set(slab.slot, SlotWord.file, LogFileState.wanted);
+    this.#control.set(slab.slot, SlotWord.state, SlotState.next);
+    return this.#next = slab;
+  }
+
+  /** Makes the slab that is ready the active one. */
+  activateNext(): Slab {
+    const slab = this.#next!;
+    this.#next = undefined;
+    this.#activate(slab);
+    return slab;
   }
 
   /**
@@ -115,7 +142,10 @@ export class SlabPool {
   ): Slab {
     const slot = this.#freeSlot(image.bytes.length);
     this.#setImage(slot, image);
-    return this.#open(slot, image, segment, baseSequence, salt, end, closed);
+    const slab = this.#describe(slot, image, segment, baseSequence, salt, end, closed);
+    this.#control.set(slot, SlotWord.file, LogFileState.ready);
+    this.#activate(slab);
+    return slab;
   }
 
   /**
@@ -132,7 +162,8 @@ export class SlabPool {
       if (oldest === undefined || slab.segment < oldest.segment) oldest = slab;
     }
     if (oldest === undefined) return;
-    if (this.count(SlotState.free) + this.count(SlotState.cleaning) > 0) return;
+    const { free, cleaning } = SlotState;
+    if (this.#next !== undefined || this.count(free) + this.count(cleaning) > 0) return;
     this.#resident.delete(oldest.segment);
     const reusable = oldest.image.bytes.length === this.#options.slabBytes;
     if (!reusable) this.#images[oldest.slot] = undefined;
@@ -149,7 +180,23 @@ export class SlabPool {
     });
   }
 
-  #open(
+  #fill(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
+    const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
+    const slot = this.#freeSlot(slabBytes);
+    if (slot === -1) return undefined;
+    const image = this.#imageFor(slot, slabBytes);
+    const capacityBytes = image.bytes.length;
+    const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
+    const salt = writeFileHeader(image, header);
+    return this.#describe(slot, image, segment, baseSequence, salt, 0, false);
+  }
+
+  #activate(slab: Slab): void {
+    this.#resident.set(slab.segment, slab);
+    this.#control.set(slab.slot, SlotWord.state, SlotState.active);
+  }
+
+  #describe(
     slot: number,
     image: SegmentImage,
     segment: number,
@@ -171,10 +218,8 @@ export class SlabPool {
     control.set(slot, SlotWord.synced, durable);
     control.set(slot, SlotWord.marked, closed ? durable : 0);
     control.set(slot, SlotWord.closed, closed ? durable : 0);
-    control.set(slot, SlotWord.state, SlotState.active);
-    const slab = new Slab(control, slot, image);
-    this.#resident.set(segment, slab);
-    return slab;
+    control.set(slot, SlotWord.file, LogFileState.none);
+    return new Slab(control, slot, image);
   }
 
   /** A free slot, one whose memory fits if there is one; -1 if none is free. */

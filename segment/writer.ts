@@ -4,7 +4,7 @@ import { checkLength, logName, type SegmentImage, segmentName } from "../wal/mod
 import { buildFooter } from "./footer.ts";
 
 /**
- * Turns the log of a segment, durable up to `recordsEnd`, into its sealed file: footer behind the
+ * Turns the log of a segment, complete up to `recordsEnd`, into its sealed file: footer behind the
  * records, length cut to fit, sync, rename, sync of the directory. Whatever moment the power fails
  * at, the log or the segment is there, whole; a footer that is only half there follows a seal
  * record, where a scan of the log stops. Returns the length of the sealed file.
@@ -17,9 +17,22 @@ export function sealSegment(
   recordsEnd: number,
   salt: number,
 ): number {
+  const fileBytes = writeFooter(fs, directory, segment, image, recordsEnd, salt);
+  finishSegment(fs, directory, segment);
+  return fileBytes;
+}
+
+/** First half of {@linkcode sealSegment}: when it returns, records and footer are durable in the log. */
+export function writeFooter(
+  fs: Fs,
+  directory: string,
+  segment: number,
+  image: SegmentImage,
+  recordsEnd: number,
+  salt: number,
+): number {
   const footer = buildFooter(image, recordsEnd, salt);
-  const log = joinPath(directory, logName(segment));
-  const file = fs.openReadWrite(log);
+  const file = fs.openReadWrite(joinPath(directory, logName(segment)));
   try {
     checkLength(file, recordsEnd);
     file.writeAt(footer, recordsEnd);
@@ -28,7 +41,11 @@ export function sealSegment(
   } finally {
     file.close();
   }
-  fs.rename(log, joinPath(directory, segmentName(segment)));
-  syncDirectory(fs, directory);
   return recordsEnd + footer.length;
+}
+
+/** Second half of {@linkcode sealSegment}: gives the file its name. */
+export function finishSegment(fs: Fs, directory: string, segment: number): void {
+  fs.rename(joinPath(directory, logName(segment)), joinPath(directory, segmentName(segment)));
+  syncDirectory(fs, directory);
 }

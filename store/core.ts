@@ -1,8 +1,8 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import { HashIndex } from "../index/mod.ts";
 import { KeyLocks, Memtable, type Slab, SlabPool } from "../memtable/mod.ts";
-import type { Lock } from "../vfs/mod.ts";
-import { Control, SlotState, SlotWord, Word } from "../wal/mod.ts";
+import { joinPath, type Lock } from "../vfs/mod.ts";
+import { Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
 import { type Host, Role } from "../workers/mod.ts";
 import { AckQueue } from "./acks.ts";
 import type { KeyBuffer } from "./keys.ts";
@@ -113,14 +113,18 @@ export class StoreCore {
    * `memtable.active`, or -1 if no slab is free.
    */
   reserve(bytes: number): number {
-    const offset = this.memtable.reserve(bytes);
-    if (offset !== -1) return offset;
-    const rotated = this.memtable.rotate(bytes);
-    if (rotated) this.#undurable.push(this.memtable.active!);
+    const { memtable } = this;
+    const offset = memtable.reserve(bytes);
+    if (offset !== -1) {
+      if (offset >= memtable.prepareAt && memtable.prepare()) this.#host.ring(Role.flush);
+      return offset;
+    }
+    const rotated = memtable.rotate(bytes);
+    if (rotated) this.#undurable.push(memtable.active!);
     this.#replenish();
     this.ringLog();
     this.#host.ring(Role.log);
-    return rotated ? this.memtable.reserve(bytes) : -1;
+    return rotated ? memtable.reserve(bytes) : -1;
   }
 
   /** Asks for what `durability` means for the active slab up to `end`, and promises `value` for then. */
@@ -203,6 +207,7 @@ export class StoreCore {
     this.#onProgress();
     this.#fail(this.#failure ?? closedError(this.directory));
     this.segments.close();
+    if (ended) this.#removeNext();
     if (ended) this.#lock.close();
     else this.#host.onceEnded(() => this.#lock.close());
   }
@@ -256,28 +261,34 @@ export class StoreCore {
     this.#settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
-    if (this.space.length > 0) this.space.offer(() => this.pool.count(SlotState.free) > 0);
+    const { pool } = this;
+    if (this.space.length > 0) {
+      this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
+    }
     if (this.#flushedWaiters.length > 0 && this.#unsealedSlabs() === 0) this.#wakeFlushed();
   }
 
   /** Keeps the promises that the watermarks cover. */
   #settle(): void {
     const { control } = this;
-    for (;;) {
-      const slab = this.#undurable[0];
-      if (slab === undefined) return;
-      const state = control.get(slab.slot, SlotWord.state);
-      const inWork = state === SlotState.active || state === SlotState.sealed;
+    let durable = 0;
+    for (const { slot, segment, baseSequence, image } of this.#undurable) {
+      const state = control.get(slot, SlotWord.state);
+      const { active, logged } = SlotState;
       // The slot may have gone all the way round, and have another segment by now.
-      if (inWork && control.get(slab.slot, SlotWord.segment) >>> 0 === slab.segment) {
-        this.#written.settle(slab.baseSequence + control.get(slab.slot, SlotWord.written));
-        this.#synced.settle(slab.baseSequence + control.get(slab.slot, SlotWord.synced));
-        return;
-      }
-      this.#written.settle(slab.baseSequence + slab.image.bytes.length);
-      this.#synced.settle(slab.baseSequence + slab.image.bytes.length);
-      this.#undurable.shift();
+      const gone = state < active || state > logged ||
+        control.get(slot, SlotWord.segment) >>> 0 !== segment;
+      const isLogged = gone || state === logged;
+      const synced = control.get(slot, SlotWord.synced);
+      const isDurable = gone || (isLogged && synced === control.get(slot, SlotWord.end));
+      const limit = baseSequence + image.bytes.length;
+      this.#written.settle(isLogged ? limit : baseSequence + control.get(slot, SlotWord.written));
+      // Without what is older, what is durable here means nothing, and no worker says that it is.
+      this.#synced.settle(isDurable ? limit : baseSequence + synced);
+      if (isDurable) durable++;
+      if (!isLogged) break;
     }
+    this.#undurable.splice(0, durable);
   }
 
   /**
@@ -286,7 +297,8 @@ export class StoreCore {
    */
   #replenish(): void {
     this.pool.replenish((slab) => {
-      this.segments.add(slab.segment, this.control.get(slab.slot, SlotWord.fileBytes));
+      const fileBytes = this.control.get(slab.slot, SlotWord.fileBytes);
+      if (fileBytes > 0) this.segments.add(slab.segment, fileBytes);
     });
     const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
     if (work > 0) this.#host.ring(Role.flush);
@@ -298,6 +310,19 @@ export class StoreCore {
     this.#synced.rejectAll(error);
     this.space.fail(error);
     this.#wakeFlushed();
+  }
+
+  /** The log that was created ahead of time is of no use to a store that is closed. */
+  #removeNext(): void {
+    const { next } = this.pool;
+    if (next === undefined || this.control.get(next.slot, SlotWord.file) === LogFileState.none) {
+      return;
+    }
+    try {
+      this.options.fs.remove(joinPath(this.directory, logName(next.segment)));
+    } catch {
+      // It may not be there yet, or the disk may be gone; the next open removes what it finds.
+    }
   }
 
   #wakeFlushed(): void {

@@ -165,6 +165,7 @@ export class Store implements AsyncDisposable {
       indexMemoryBytes: core.index.memoryBytes,
       slabs: {
         free: pool.count(SlotState.free),
+        next: pool.count(SlotState.next),
         active: pool.count(SlotState.active),
         sealed: pool.count(SlotState.sealed),
         logged: pool.count(SlotState.logged),

@@ -83,6 +83,8 @@ export interface StoreStats {
   /** Slabs free, taking writes, waiting for the log worker, waiting for the flush worker, and serving reads. */
   readonly slabs: {
     readonly free: number;
+    /** Made ready to take over when the active one is full. */
+    readonly next: number;
     readonly active: number;
     readonly sealed: number;
     readonly logged: number;

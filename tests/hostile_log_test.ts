@@ -251,28 +251,6 @@ Deno.test("open() refuses a log of another store, and a renamed one", async () =
   await failsWith("CORRUPT", placeOn(renamed, DIR).open());
 });
 
-Deno.test("open() refuses an older log without its end when a newer one follows", async () => {
-  const place = placeOn(new MemFs(), DIR);
-  const logs: Uint8Array[] = [];
-  (place.fs as MemFs).onSync = (path, kind, when) => {
-    // The first log as it is when the second is created: complete and durable.
-    if (kind === "sync" && when === "after" && path.endsWith(logName(2))) {
-      logs.push(readFile(place.fs, LOG));
-    }
-  };
-  await using store = await place.open();
-  for (let i = 0; i < 20; i++) await store.put(`k${i}`, noise(4000, i));
-  const fs = (place.fs as MemFs).crashClone({ keep: "all" });
-  const full = logs[0]!;
-  fs.remove(`${DIR}/${logName(1).replace(".log", ".seg")}`);
-  {
-    await using whole = await withLog(fs, full).open();
-    assert.equal(whole.stats().keys, 20);
-  }
-  const error = await failsWith("CORRUPT", withLog(fs, full.subarray(0, 20_000)).open());
-  assert.equal(error.path, LOG);
-});
-
 Deno.test("a log of a newer format is refused as such, and left alone", async () => {
   const fs = await closedStore((store) => store.put("a", "1"));
   const content = readFile(fs, LOG);

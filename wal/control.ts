@@ -71,30 +71,46 @@ export const SlotWord = {
   /** See `baseLow`. */
   baseHigh: 10,
 
-  /** Offset up to which the file has the slab's bytes; 0 = there is no file yet. Writer: log worker. */
+  /** Offset up to which the file has the slab's bytes; 0 = none yet. Writer: log worker. */
   written: 16,
-  /** Offset up to which the file is durable. Writer: log worker. */
+  /** Offset up to which the file is durable, and all older segments are in full; 0 before the first sync. Writer: log worker; flush worker once `state` is logged. */
   synced: 17,
   /** End of the newest mark record. Writer: log worker; main when it takes over a log. */
   marked: 18,
   /** End of the newest mark record that says that the store was closed. Writers: as `marked`. */
   closed: 19,
+  /** One of `LogFileState`. Writers: main, then both workers, by compare-and-exchange. */
+  file: 20,
 } as const;
 
 /** Life of a slab slot. */
 export const SlotState = {
   /** All zeros, ready to be taken. */
   free: 0,
-  /** Takes records. main: free → active. */
-  active: 1,
-  /** Takes no more; not all of it is durable yet. main: active → sealed. */
-  sealed: 2,
-  /** Durable in its log. log worker: sealed → logged. */
-  logged: 3,
+  /** Has its header, and soon its file: will be active once the active slab is full. main: free → next. */
+  next: 1,
+  /** Takes records. main: free or next → active. */
+  active: 2,
+  /** Takes no more; not all of it is in its log yet. main: active → sealed. */
+  sealed: 3,
+  /** All in its log, durable or not. log worker: sealed → logged. */
+  logged: 4,
   /** Durable as a segment with its footer; serves reads. flush worker: logged → flushed. */
-  flushed: 4,
+  flushed: 5,
   /** To be zeroed. main: flushed → cleaning; flush worker: cleaning → free. */
-  cleaning: 5,
+  cleaning: 6,
+} as const;
+
+/** Who sees to a slab's log file. */
+export const LogFileState = {
+  /** There is none: the log worker will create it when it gets there. */
+  none: 0,
+  /** Whoever comes first creates it; that should be the flush worker. */
+  wanted: 1,
+  /** A worker is creating it. */
+  creating: 2,
+  /** It is there, its header, length and name are durable. */
+  ready: 3,
 } as const;
 
 const LINE_WORDS = 16;
@@ -155,6 +171,28 @@ export class Control {
       if (found === seen) return;
       seen = found;
     }
+  }
+
+  /** Takes it upon the caller to create slot `slot`'s file. False if that is done, or under way. */
+  claimFile(slot: number): boolean {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.file;
+    const { none, wanted, creating } = LogFileState;
+    return Atomics.compareExchange(this.words, index, wanted, creating) === wanted ||
+      Atomics.compareExchange(this.words, index, none, creating) === none;
+  }
+
+  /** True if every segment older than `segment` is durable to its end. */
+  olderDurable(segment: number): boolean {
+    for (let slot = 0; slot < this.slots; slot++) {
+      const state = this.get(slot, SlotWord.state);
+      if (state < SlotState.active || state > SlotState.logged) continue;
+      if (this.get(slot, SlotWord.segment) >>> 0 >= segment) continue;
+      const durable = state !== SlotState.active &&
+        this.get(slot, SlotWord.synced) === this.get(slot, SlotWord.end);
+      // It may have become a segment, and its slot another's, while we looked.
+      if (!durable && this.get(slot, SlotWord.state) === state) return false;
+    }
+    return true;
   }
 
   /** Takes `bytes` of slot `slot`'s space below `limit`. Returns the offset, or -1 if it does not fit. */

@@ -10,10 +10,12 @@
  */
 export * from "./check_length.ts";
 export * from "./control.ts";
+export * from "./create_log.ts";
 export * from "./file_header.ts";
 export * from "./file_names.ts";
 export * from "./format.ts";
 export * from "./image.ts";
+export * from "./log_recovery.ts";
 export * from "./range_checksums.ts";
 export * from "./record.ts";
 export * from "./scan.ts";

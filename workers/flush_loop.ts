@@ -1,11 +1,24 @@
-import { sealSegment } from "../segment/mod.ts";
-import type { Fs } from "../vfs/mod.ts";
-import { type Control, SlotState, SlotWord } from "../wal/mod.ts";
+import { FlagstoneError } from "../errors/mod.ts";
+import { finishSegment, writeFooter } from "../segment/mod.ts";
+import { type Fs, joinPath } from "../vfs/mod.ts";
+import {
+  checkLength,
+  type Control,
+  createLog,
+  FILE_HEADER_BYTES,
+  LogFileState,
+  logName,
+  SEAL_SPACE_BYTES,
+  SlotState,
+  SlotWord,
+  Word,
+} from "../wal/mod.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
 /**
- * Turns durable logs into sealed segments, the oldest first, and zeroes slabs for their next use.
+ * Everything about a slab but its records' way to the log: makes the next one ready before it is
+ * needed, turns full logs into sealed segments, the oldest first, and zeroes slabs for their next use.
  */
 export class FlushLoop implements Loop {
   /** Nothing gains by waiting. */
@@ -23,12 +36,20 @@ export class FlushLoop implements Loop {
     this.#directory = directory;
   }
 
-  /** Zeroes one slab if one is to be zeroed (a writer may wait for it), else seals one segment. */
+  /**
+   * Does one thing, in the order of who waits for it: zeroes a slab (writers may wait), syncs a log
+   * that promises wait for, makes a slab ready to be the next one, seals a segment.
+   */
   step(_hurry: boolean): StepResult {
     if (this.#control.failed) return StepResult.idle;
     const dirty = this.#oldest(SlotState.cleaning);
     if (dirty !== -1) return this.#clean(dirty);
     const logged = this.#oldest(SlotState.logged);
+    if (logged !== -1 && this.#syncIsAwaited(logged)) return this.#sync(logged);
+    const next = this.#oldest(SlotState.next);
+    if (next !== -1 && this.#control.get(next, SlotWord.file) === LogFileState.wanted) {
+      return this.#prepare(next);
+    }
     if (logged !== -1) return this.#seal(logged);
     return StepResult.idle;
   }
@@ -64,15 +85,78 @@ export class FlushLoop implements Loop {
     return StepResult.worked;
   }
 
+  /** True if the log in `slot` is not durable and somebody waits for it, or for what comes after it. */
+  #syncIsAwaited(slot: number): boolean {
+    const control = this.#control;
+    if (control.get(slot, SlotWord.synced) === control.get(slot, SlotWord.end)) return false;
+    for (let other = 0; other < control.slots; other++) {
+      const state = control.get(other, SlotWord.state);
+      if (state < SlotState.active || state > SlotState.logged) continue;
+      const wanted = control.get(other, SlotWord.syncWanted);
+      if (wanted > control.get(other, SlotWord.synced)) return true;
+    }
+    return false;
+  }
+
+  #sync(slot: number): StepResult {
+    const control = this.#control;
+    const segment = control.get(slot, SlotWord.segment) >>> 0;
+    const file = this.#fs.openReadWrite(joinPath(this.#directory, logName(segment)));
+    try {
+      checkLength(file, control.get(slot, SlotWord.end));
+      file.syncData();
+    } finally {
+      file.close();
+    }
+    this.#becameDurable(slot);
+    return StepResult.worked;
+  }
+
+  /** Main keeps promises; the log worker may go on to sync what comes after. */
+  #becameDurable(slot: number): void {
+    const control = this.#control;
+    control.set(slot, SlotWord.synced, control.get(slot, SlotWord.end));
+    control.ring(Word.logDoorbell, Word.logParked);
+    control.announce();
+  }
+
+  /** Creates the next log ahead of time. */
+  #prepare(slot: number): StepResult {
+    const control = this.#control;
+    const image = this.#slabs.get(slot);
+    if (image === undefined) return StepResult.needsBuffer;
+    if (!control.claimFile(slot)) return StepResult.worked;
+    const segment = control.get(slot, SlotWord.segment) >>> 0;
+    try {
+      createLog(this.#fs, this.#directory, segment, image).close();
+      control.set(slot, SlotWord.file, LogFileState.ready);
+    } catch (error) {
+      if (!(error instanceof FlagstoneError) || error.code !== "NO_SPACE") throw error;
+      // There may be space by the time that it is needed: the log worker will see.
+      control.set(slot, SlotWord.file, LogFileState.none);
+    }
+    control.ring(Word.logDoorbell, Word.logParked);
+    return StepResult.worked;
+  }
+
   #seal(slot: number): StepResult {
     const control = this.#control;
     const image = this.#slabs.get(slot);
     if (image === undefined) return StepResult.needsBuffer;
     const segment = control.get(slot, SlotWord.segment) >>> 0;
     const end = control.get(slot, SlotWord.end);
-    const salt = control.get(slot, SlotWord.salt);
-    const fileBytes = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
-    control.set(slot, SlotWord.fileBytes, fileBytes);
+    if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) {
+      // A slab that had to make room for a larger one before it held anything.
+      this.#fs.remove(joinPath(this.#directory, logName(segment)));
+      this.#becameDurable(slot);
+      control.set(slot, SlotWord.fileBytes, 0);
+    } else {
+      const salt = control.get(slot, SlotWord.salt);
+      const fileBytes = writeFooter(this.#fs, this.#directory, segment, image, end, salt);
+      this.#becameDurable(slot);
+      finishSegment(this.#fs, this.#directory, segment);
+      control.set(slot, SlotWord.fileBytes, fileBytes);
+    }
     control.set(slot, SlotWord.state, SlotState.flushed);
     control.announce();
     return StepResult.worked;

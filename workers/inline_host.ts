@@ -95,7 +95,9 @@ export class InlineHost implements Host {
 
   #step(role: Role): void {
     this.#pending[role] = false;
-    const flushBell = Atomics.load(this.#control.words, Word.flushDoorbell);
+    const { words } = this.#control;
+    const logBell = Atomics.load(words, Word.logDoorbell);
+    const flushBell = Atomics.load(words, Word.flushDoorbell);
     let result: StepResult = StepResult.idle;
     try {
       result = this.#loops[role].step(false);
@@ -104,7 +106,8 @@ export class InlineHost implements Host {
     }
     // A gathering loop is called again at the end of main's turn.
     if (result === StepResult.worked) this.ring(role);
-    if (Atomics.load(this.#control.words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
+    if (Atomics.load(words, Word.logDoorbell) !== logBell) this.ring(Role.log);
+    if (Atomics.load(words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
     this.#tell();
   }
 

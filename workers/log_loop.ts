@@ -1,12 +1,14 @@
-import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
+import { type File, type Fs, joinPath } from "../vfs/mod.ts";
 import {
   alignRecord,
   checkLength,
   type Control,
+  createLog,
   FILE_HEADER_BYTES,
   fillRecord,
   joinWords,
   kindAndFlags,
+  LogFileState,
   logName,
   publishRecord,
   RECORD_HEADER_BYTES,
@@ -32,8 +34,9 @@ const NO_KEY = new Int32Array(0);
 
 /**
  * Carries published records to the log, slab after slab, and makes them durable (group commit: one
- * sync covers all that was written before it began). A segment is durable to its end before the
- * file of the next one is created, so a crash leaves a prefix of the log.
+ * sync covers all that was written before it began). Records of a segment count as durable only
+ * once all older segments are; so a crash leaves a prefix of the log. A segment for which nobody
+ * waits is left to the flush worker without a sync.
  */
 export class LogLoop implements Loop {
   readonly #control: Control;
@@ -42,6 +45,7 @@ export class LogLoop implements Loop {
   readonly #directory: string;
   /** Slot of the segment being written, or -1. */
   #slot = -1;
+  #segment = 0;
   #file: File | undefined;
   /** Records up to here were seen published. */
   #published = 0;
@@ -71,6 +75,7 @@ export class LogLoop implements Loop {
     // Read before the records: once it says sealed, the seal record is published and `end` is final.
     const sealed = control.get(slot, SlotWord.state) === SlotState.sealed;
     const file = this.#file ??= this.#openFile(slot, image);
+    if (file === undefined) return StepResult.idle;
 
     const gathering = !hurry && !sealed && Atomics.load(control.words, Word.turn) !== 0;
     const published = this.#findPublished(image);
@@ -89,10 +94,11 @@ export class LogLoop implements Loop {
     }
     const complete = sealed && written === control.get(slot, SlotWord.end);
     const synced = control.get(slot, SlotWord.synced);
-    if (
-      !gathering && synced < written &&
-      (complete || control.get(slot, SlotWord.syncWanted) > synced)
-    ) {
+    const syncWanted = control.get(slot, SlotWord.syncWanted);
+    // Where somebody waited for one part, somebody is likely to wait for what follows the end.
+    const wanted = syncWanted > synced || (complete && syncWanted > 0);
+    // While older segments are not durable, the flush worker is about them, and rings.
+    if (!gathering && synced < written && wanted && control.olderDurable(this.#segment)) {
       this.#sync(file, written);
       if (!complete) return StepResult.worked;
     }
@@ -114,6 +120,8 @@ export class LogLoop implements Loop {
     const written = control.get(slot, SlotWord.written);
     if (control.get(slot, SlotWord.reserved) !== written) return false;
     if (control.get(slot, SlotWord.synced) < written) {
+      // The flush worker is about the older segments, and rings: stay for that, but not for ever.
+      if (!control.olderDurable(this.#segment)) return !closing;
       this.#sync(this.#file, written);
       return true;
     }
@@ -150,7 +158,7 @@ export class LogLoop implements Loop {
     this.#file = undefined;
   }
 
-  /** Finds the slab with the oldest segment that is not durable in full. */
+  /** Finds the slab with the oldest segment that is not all in its log. */
   #begin(): boolean {
     const control = this.#control;
     let oldest = Infinity;
@@ -161,36 +169,34 @@ export class LogLoop implements Loop {
       if (segment >= oldest) continue;
       oldest = segment;
       this.#slot = slot;
+      this.#segment = segment;
     }
     this.#published = 0;
     return this.#slot !== -1;
   }
 
   /**
-   * Opens the segment's log or, if it has none yet, creates it at full length: a sync is cheaper
-   * when the length does not change. Header, length and name are durable before any record.
+   * Opens the segment's log, or creates it if the flush worker has not done so ahead of time.
+   * `undefined` if that is about to: then it rings.
    */
-  #openFile(slot: number, image: SegmentImage): File {
+  #openFile(slot: number, image: SegmentImage): File | undefined {
     const control = this.#control;
-    const path = joinPath(this.#directory, logName(control.get(slot, SlotWord.segment) >>> 0));
-    const written = control.get(slot, SlotWord.written);
-    this.#published = Math.max(written, FILE_HEADER_BYTES);
-    const file = written > 0 ? this.#fs.openReadWrite(path) : this.#fs.create(path);
-    try {
-      if (written > 0) {
+    let file: File;
+    if (control.claimFile(slot)) {
+      file = createLog(this.#fs, this.#directory, this.#segment, image);
+      control.set(slot, SlotWord.file, LogFileState.ready);
+    } else {
+      if (control.get(slot, SlotWord.file) !== LogFileState.ready) return undefined;
+      file = this.#fs.openReadWrite(joinPath(this.#directory, logName(this.#segment)));
+      try {
         checkLength(file, image.bytes.length);
-        return file;
+      } catch (error) {
+        file.close();
+        throw error;
       }
-      file.truncate(image.bytes.length);
-      file.writeAt(image.bytes.subarray(0, FILE_HEADER_BYTES), 0);
-      file.sync();
-      syncDirectory(this.#fs, this.#directory);
-    } catch (error) {
-      file.close();
-      throw error;
     }
-    control.set(slot, SlotWord.written, FILE_HEADER_BYTES);
-    control.set(slot, SlotWord.synced, FILE_HEADER_BYTES);
+    this.#published = Math.max(control.get(slot, SlotWord.written), FILE_HEADER_BYTES);
+    control.set(slot, SlotWord.written, this.#published);
     return file;
   }
 
@@ -216,7 +222,7 @@ export class LogLoop implements Loop {
     control.announce();
   }
 
-  /** The segment is durable to its end: the flush worker's turn. */
+  /** The segment is all in its log: the flush worker's turn. */
   #finish(): void {
     this.close();
     this.#control.set(this.#slot, SlotWord.state, SlotState.logged);

@@ -4,7 +4,9 @@ import { type Control, Word, WorkerLife } from "../wal/mod.ts";
 import { roleWords } from "./driver.ts";
 import { WORKER_URL } from "./entry.ts";
 import { type Host, Role } from "./host.ts";
-import { ENDED, type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
+import { ENDED, READY, type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
+
+const ROLES = [Role.log, Role.flush] as const;
 
 /** Options of a {@linkcode WorkerHost}. */
 export interface WorkerHostOptions {
@@ -30,9 +32,10 @@ export class WorkerHost implements Host {
   readonly #options: WorkerHostOptions;
   readonly #workers = new Map<Worker, Role>();
   readonly #started = Promise.withResolvers<void>();
+  #answered = 0;
   #allEnded: (() => void) | undefined;
 
-  /** Makes a host; no thread runs until the first ring. */
+  /** Makes a host; no thread runs until `start` or the first ring. */
   constructor(control: Control, options: WorkerHostOptions) {
     this.#control = control;
     this.#options = options;
@@ -45,12 +48,12 @@ export class WorkerHost implements Host {
 
   /** See {@linkcode Host.start}. */
   async start(timeoutMs: number): Promise<void> {
-    this.ring(Role.log);
+    for (const role of ROLES) this.ring(role);
     const timer = setTimeout(() => {
       this.#control.fail(
         new FlagstoneError(
           "STALLED",
-          `Cannot start the store's log worker: it has not answered for ${timeoutMs / 1000} s.`,
+          `Cannot start the store's workers: they have not answered for ${timeoutMs / 1000} s.`,
         ),
       );
       this.#started.resolve();
@@ -91,7 +94,7 @@ export class WorkerHost implements Host {
   async stop(timeoutMs: number): Promise<boolean> {
     const { words } = this.#control;
     Atomics.store(words, Word.stop, 1);
-    for (const role of [Role.log, Role.flush]) {
+    for (const role of ROLES) {
       const { doorbell, parked } = roleWords(role);
       this.#control.ring(doorbell, parked);
     }
@@ -117,7 +120,7 @@ export class WorkerHost implements Host {
     });
     this.#workers.set(worker, role);
     worker.onmessage = (event) => {
-      this.#started.resolve();
+      if (event.data === READY && ++this.#answered === ROLES.length) this.#started.resolve();
       if (event.data === ENDED) this.#ended(worker);
     };
     worker.onerror = (event) => {

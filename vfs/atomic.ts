@@ -1,5 +1,7 @@
-import { FlagstoneError } from "../errors/mod.ts";
+import { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
 import { fsError } from "./_check.ts";
+import { closing } from "./_closing.ts";
+import { exists, syncContent } from "./files.ts";
 import { dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
 import type { Fs } from "./types.ts";
 
@@ -30,11 +32,11 @@ export function atomicWrite(
   const parts = content instanceof Uint8Array ? [content] : content;
   const temporary = path + temporarySuffix;
   try {
-    using file = fs.create(temporary);
-    file.writeVectorAt(parts, 0);
-    file.sync();
-    if (options.verify) verify(fs, temporary, parts);
-    file.close();
+    closing(fs.create(temporary), (file) => {
+      file.writeVectorAt(parts, 0);
+      file.sync();
+      if (options.verify) verify(fs, temporary, parts);
+    });
     fs.rename(temporary, path);
   } catch (error) {
     try {
@@ -68,11 +70,7 @@ export function durableRename(
   to: string,
   options: DurableRenameOptions = {},
 ): void {
-  if (options.syncContent ?? true) {
-    // Asked first: opening for writing would create what is missing. Windows syncs no other handle.
-    using handle = fs.stat(from).isDirectory ? fs.openDir(from) : fs.openReadWrite(from);
-    handle.sync();
-  }
+  if (options.syncContent ?? true) syncContent(fs, from);
   fs.rename(from, to);
   const [source, target] = [dirName(from), dirName(to)];
   // The new name first: whatever happens between, one of the two is there.
@@ -86,13 +84,17 @@ export function durableRemove(fs: Fs, path: string): void {
   syncDirectory(fs, dirName(path));
 }
 
+/** What a directory that was there already may answer to a sync: it is another's to see to. */
+const SPARED: readonly ErrorCode[] = ["PERMISSION", "READ_ONLY", "UNSUPPORTED", "INVALID"];
+
 /**
  * Makes a directory and those above it, and returns once all the names survive a power loss. Where
- * it may not look above the directories that were there already, it trusts that those are durable.
+ * directories that were there already cannot be opened or synced (`PERMISSION`, `READ_ONLY`,
+ * `UNSUPPORTED`, `INVALID`), it trusts that those are durable.
  */
 export function durableMkdirAll(fs: Fs, path: string): void {
   let existing = normalizePath(path);
-  while (!isThere(fs, existing)) existing = dirName(existing);
+  while (!exists(fs, existing)) existing = dirName(existing);
   fs.mkdirAll(path);
   let dir = dirName(path);
   let made = normalizePath(path) !== existing;
@@ -101,8 +103,8 @@ export function durableMkdirAll(fs: Fs, path: string): void {
     try {
       syncDirectory(fs, dir);
     } catch (error) {
-      const hidden = error instanceof FlagstoneError && error.code === "PERMISSION";
-      if (made || !hidden) throw error;
+      const spared = error instanceof FlagstoneError && SPARED.includes(error.code);
+      if (made || !spared) throw error;
       return;
     }
     if (dir === existing) made = false;
@@ -112,30 +114,21 @@ export function durableMkdirAll(fs: Fs, path: string): void {
   }
 }
 
-function isThere(fs: Fs, path: string): boolean {
-  try {
-    fs.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof FlagstoneError && error.code === "NOT_FOUND") return false;
-    throw error;
-  }
-}
-
 function verify(fs: Fs, path: string, parts: readonly Uint8Array[]): void {
-  using file = fs.open(path);
-  let at = 0;
-  for (const part of parts) {
-    const found = new Uint8Array(part.length);
-    const count = file.readAt(found, at);
-    if (count < part.length || found.some((byte, i) => byte !== part[i])) {
-      throw fsError("IO", "atomicWrite", path, "what was written is not what is there", {
-        offset: at,
-      });
+  closing(fs.open(path), (file) => {
+    let at = 0;
+    for (const part of parts) {
+      const found = new Uint8Array(part.length);
+      const count = file.readAt(found, at);
+      if (count < part.length || found.some((byte, i) => byte !== part[i])) {
+        const reason = "what was written is not what is there";
+        throw fsError("IO", "atomicWrite", path, reason, { offset: at });
+      }
+      at += part.length;
     }
-    at += part.length;
-  }
-  if (file.stat().size !== at) {
-    throw fsError("IO", "atomicWrite", path, `the length is ${file.stat().size}, not ${at}`);
-  }
+    const { size } = file.stat();
+    if (size !== at) {
+      throw fsError("IO", "atomicWrite", path, `the length is ${size}, not ${at}`);
+    }
+  });
 }

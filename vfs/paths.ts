@@ -1,3 +1,4 @@
+import { closing } from "./_closing.ts";
 import type { Fs } from "./types.ts";
 
 /**
@@ -44,6 +45,5 @@ export function baseName(path: string): string {
  * after a throw, the names changed since the last sync may be lost.
  */
 export function syncDirectory(fs: Fs, dir: string): void {
-  using handle = fs.openDir(dir);
-  handle.sync();
+  closing(fs.openDir(dir), (handle) => handle.sync());
 }

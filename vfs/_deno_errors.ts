@@ -20,6 +20,7 @@ const BY_SYSTEM_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode
   ["ENAMETOOLONG", "INVALID"],
   ["ELOOP", "INVALID"],
   ["EXDEV", "UNSUPPORTED"],
+  ["EMLINK", "UNSUPPORTED"],
   ["ENOSYS", "UNSUPPORTED"],
   ["EOPNOTSUPP", "UNSUPPORTED"],
   ["ENOTSUP", "UNSUPPORTED"],

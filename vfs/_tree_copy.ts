@@ -1,3 +1,4 @@
+import { copyAcross } from "./copy.ts";
 import { joinPath } from "./paths.ts";
 import type { File, Fs } from "./types.ts";
 
@@ -5,37 +6,14 @@ const CHUNK_BYTES = 1 << 20;
 
 /** Copies the tree below `root` to the same path of another file system; hard links stay links. Syncs nothing. */
 export function copyTree(from: Fs, to: Fs, root: string): void {
-  const names = new Map<string, string>();
-  const copyDir = (dir: string): void => {
-    to.mkdirAll(dir);
-    for (const name of from.list(dir)) {
-      const path = joinPath(dir, name);
-      const info = from.stat(path);
-      if (info.isDirectory) {
-        copyDir(path);
-        continue;
-      }
-      const identity = `${info.device}:${info.inode}`;
-      const first = names.get(identity);
-      if (first !== undefined && info.inode !== 0) {
-        to.link(first, path);
-        continue;
-      }
-      names.set(identity, path);
-      using source = from.open(path);
-      using target = to.create(path);
-      copyContent(source, target);
-    }
-  };
-  copyDir(root);
+  copyOrThrow(from, to, root, false);
 }
 
 /** Makes the tree below `root` in `to` the one in `from`, and syncs it. */
 export function replaceTree(from: Fs, to: Fs, root: string): void {
   if (root === "/") { for (const name of to.list(root)) to.removeAll(`/${name}`); }
   else to.removeAll(root);
-  copyTree(from, to, root);
-  syncTree(to, root);
+  copyOrThrow(from, to, root, true);
 }
 
 /** A text that two trees share exactly if they have the same names, lengths and contents. */
@@ -54,33 +32,9 @@ export function treeKey(fs: Fs, dir: string): string {
   return parts.join(",");
 }
 
-function copyContent(source: File, target: File): void {
-  const { size } = source.stat();
-  const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size));
-  let at = 0;
-  while (at < size) {
-    const count = source.readAt(chunk, at);
-    if (count === 0) break;
-    const filled = chunk.subarray(0, count);
-    // What is zeros anyway stays sparse.
-    if (filled.some((byte) => byte !== 0)) target.writeAt(filled, at);
-    at += count;
-  }
-  target.truncate(size);
-}
-
-function syncTree(fs: Fs, dir: string): void {
-  for (const name of fs.list(dir)) {
-    const path = joinPath(dir, name);
-    if (fs.stat(path).isDirectory) {
-      syncTree(fs, path);
-      continue;
-    }
-    using file = fs.openReadWrite(path);
-    file.sync();
-  }
-  using handle = fs.openDir(dir);
-  handle.sync();
+function copyOrThrow(from: Fs, to: Fs, root: string, sync: boolean): void {
+  // What is missing is told by what asks for it.
+  if (!copyAcross(from, root, to, root, { sync })) from.stat(root);
 }
 
 /** A hash of the content: two lanes of 32 bits, each a multiply and xor for every byte. */

@@ -79,7 +79,13 @@ export class DenoFs implements Fs {
       if (Deno.statSync(existing).isDirectory) {
         throw fsError("IS_A_DIRECTORY", "link", existing, "a directory has one name");
       }
-      Deno.linkSync(existing, path);
+      try {
+        Deno.linkSync(existing, path);
+      } catch (error) {
+        // What Linux says where a file system (FAT, for instance) has no hard links.
+        if (systemCode(error) !== "EPERM") throw error;
+        throw fsError("UNSUPPORTED", "link", path, "no hard link is possible", { cause: error });
+      }
     });
   }
 

@@ -27,6 +27,15 @@ export {
   removeTemporaries,
   temporarySuffix,
 } from "./atomic.ts";
+export { BufferedWriter, type BufferedWriterOptions } from "./buffered_writer.ts";
+export {
+  copyAcross,
+  type CopyAcrossOptions,
+  copyFile,
+  type CopyFileOptions,
+  linkOrCopy,
+  type LinkOrCopyOptions,
+} from "./copy.ts";
 export {
   CrashFs,
   type CrashFsOptions,
@@ -44,6 +53,15 @@ export {
 export { type DiskFullInfo, withDiskFull } from "./disk_full.ts";
 export { DenoFs } from "./deno_fs.ts";
 export { type ArmedFault, FaultFs, type FaultFsOptions } from "./fault_fs.ts";
+export {
+  exists,
+  type ReadBlock,
+  readBlocks,
+  type ReadBlocksOptions,
+  readFile,
+  readText,
+  syncPath,
+} from "./files.ts";
 export { type Fault, type FaultRule } from "./fault_rule.ts";
 export {
   allOperations,
@@ -59,6 +77,8 @@ export { InterceptFs, type InterceptHooks } from "./intercept_fs.ts";
 export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
 export { classifyIoError, type IoErrorClass } from "./io_error.ts";
 export { LatencyHistogram } from "./latency_histogram.ts";
+export { Marker } from "./marker.ts";
+export { memFile } from "./mem_file.ts";
 export {
   type CategoryMetrics,
   type MetricsFs,
@@ -73,6 +93,7 @@ export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./pat
 export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";
 export { type SyncingOptions, withSyncing } from "./syncing_files.ts";
+export { type PersistOptions, TemporaryFile, type TemporaryFileOptions } from "./temporary_file.ts";
 export { type OpenHandle, type TrackingFs, withTracking } from "./tracking.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";
 export { VirtualFs, type VirtualFsOptions, type VirtualFsStats } from "./virtual_fs.ts";

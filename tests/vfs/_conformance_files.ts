@@ -142,11 +142,14 @@ export const fileCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "writeAt() does not keep the caller's buffer",
+    name: "writes neither keep the caller's buffer nor change it",
     run(fs, root) {
       using file = fs.create(`${root}/a`);
       const buffer = new Uint8Array(8192).fill(1);
+      file.write(buffer);
+      file.writeVectorAt([buffer, buffer], 0);
       file.writeAt(buffer, 0);
+      assert.ok(buffer.every((byte) => byte === 1));
       buffer.fill(2);
       file.readAt(buffer, 0);
       assert.ok(buffer.every((byte) => byte === 1));

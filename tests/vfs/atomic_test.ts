@@ -4,16 +4,22 @@ import { testCrashes } from "../../testing/mod.ts";
 import {
   atomicWrite,
   classifyIoError,
+  CrashFs,
   DenoFs,
   durableMkdirAll,
   durableRemove,
   durableRename,
   FaultFs,
+  type Fs,
   type FsOperationKind,
   MemFs,
+  readText,
   removeTemporaries,
+  syncDirectory,
+  syncPath,
   temporarySuffix,
 } from "../../vfs/mod.ts";
+import { failEachCall } from "./_failures.ts";
 import {
   bytes,
   exists,
@@ -169,6 +175,45 @@ Deno.test("N7: classifyIoError() calls fatal what leaves the disk unknown, and n
   assert.equal(classifyIoError(make("READ_ONLY", "create", new Error("EROFS"))), "fatal");
   assert.equal(classifyIoError(make("CLOSED", "sync")), "refused");
   assert.equal(classifyIoError(new Error("anything")), "fatal");
+});
+
+Deno.test("atomicWrite(), durableRename(), syncPath() and readText() throw one error with a code where a close fails too", () => {
+  const programs: ((fs: Fs) => unknown)[] = [
+    (fs) => atomicWrite(fs, "/a", bytes("new"), { verify: true }),
+    (fs) => durableRename(fs, "/a", "/b"),
+    (fs) => syncPath(fs, "/a"),
+    (fs) => syncDirectory(fs, "/"),
+    (fs) => readText(fs, "/a"),
+  ];
+  for (const run of programs) {
+    for (const times of [1, 2, 100]) {
+      // What is thrown and no FlagstoneError fails the test by itself.
+      const calls = failEachCall({
+        times,
+        prepare: (fs) => writeSynced(fs, "/a", "old"),
+        run,
+        check: (left, error) => assert.ok(error !== undefined && left.openHandles === 0),
+      });
+      assert.ok(calls >= 3);
+    }
+  }
+});
+
+Deno.test("durableMkdirAll() trusts what it cannot sync and has not made", () => {
+  for (const code of ["PERMISSION", "READ_ONLY", "UNSUPPORTED", "INVALID", "IO"] as const) {
+    const memory = new MemFs();
+    memory.mkdirAll("/data");
+    const faults = new FaultFs(memory);
+    faults.arm({ on: ["openDir", "sync"], path: /^\/$/, fault: { kind: "error", code } });
+    if (code === "IO") throwsCode(code, () => durableMkdirAll(faults, "/data/store"));
+    else durableMkdirAll(faults, "/data/store");
+    throwsCode(code, () => durableMkdirAll(faults, "/made"));
+  }
+  const over = new MemFs();
+  over.mkdirAll("/outside/root");
+  // What is above the root is out of its reach.
+  durableMkdirAll(new CrashFs({ over, root: "/outside/root" }), "/outside/root/a/b");
+  assert.ok(over.stat("/outside/root/a/b").isDirectory);
 });
 
 Deno.test("durableMkdirAll() needs no permission above what is there", () => {

@@ -1,10 +1,17 @@
 import type { Fs } from "../../vfs/mod.ts";
 import type { ConformanceCase } from "./_conformance_case.ts";
+import { copyCases } from "./_conformance_copies.ts";
 import { fileCases } from "./_conformance_files.ts";
 import { nameCases } from "./_conformance_names.ts";
+import { toolCases } from "./_conformance_tools.ts";
 
 /** What every file system of this folder must do, each by itself and under every wrapper. */
-export const conformanceCases: readonly ConformanceCase[] = [...nameCases, ...fileCases];
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...nameCases,
+  ...fileCases,
+  ...toolCases,
+  ...copyCases,
+];
 
 /** A file system to try, an empty directory in it, and what ends it. */
 export interface ConformanceTarget {

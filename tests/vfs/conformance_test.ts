@@ -30,6 +30,11 @@ testConformance(
   "MemFs({ strict: false })",
   () => ({ fs: new MemFs({ strict: false }), root: "/" }),
 );
+testConformance("MemFs({ windows: true })", () => ({
+  fs: new MemFs({ windows: true }),
+  root: "/",
+  windows: true,
+}));
 testConformance("MemFs({ capacityBytes })", () => ({
   fs: new MemFs({ capacityBytes: 1 << 20 }),
   root: "/",
@@ -72,11 +77,8 @@ const wrappers: Record<string, (fs: Fs) => Fs> = {
 };
 for (const [label, wrap] of Object.entries(wrappers)) {
   testConformance(`${label} over MemFs`, () => ({ fs: wrap(new MemFs()), root: "/" }));
-}
-for (const label of ["withDiskHealth", "withMetrics", "everything"]) {
   testConformance(`${label} over DenoFs`, () => {
     const { fs: inner, root, close } = denoTarget();
-    const fs = wrappers[label]?.(inner) ?? inner;
-    return { fs, root, ...(close && { close }) };
+    return { fs: wrap(inner), root, ...(close && { close }) };
   });
 }

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { CrashFs, DenoFs, FaultFs, type Fs, type FsServer, MemFs, serveFs } from "../../vfs/mod.ts";
+import {
+  CrashFs,
+  DenoFs,
+  FaultFs,
+  type Fs,
+  type FsServer,
+  MemFs,
+  serveFs,
+  VirtualFs,
+  withMetrics,
+} from "../../vfs/mod.ts";
 import { conformanceCases } from "./conformance.ts";
 import type { ProxyOutcome, ProxyTask } from "./_proxy_worker.ts";
 
@@ -37,6 +47,11 @@ Deno.test("ProxyFs in a worker passes the conformance suite in pieces of 512 byt
 
 Deno.test("ProxyFs in a worker passes the conformance suite over CrashFs and FaultFs", () =>
   runInWorker(new FaultFs(new CrashFs()), "/"));
+
+Deno.test("ProxyFs in a worker passes the conformance suite over MemFs({ strict: false }), VirtualFs and metrics", () => {
+  const inner = withMetrics(new MemFs({ strict: false }));
+  return runInWorker(new VirtualFs(inner, { maxOpen: 2 }), "/");
+});
 
 Deno.test("ProxyFs in a worker passes the conformance suite over DenoFs", async () => {
   const root = Deno.makeTempDirSync();

@@ -5,6 +5,7 @@ import {
   highWord,
   LogFileState,
   RECORD_HEADER_BYTES,
+  type RecoveredLog,
   SEAL_SPACE_BYTES,
   SegmentImage,
   SlotState,
@@ -128,18 +129,9 @@ export class SlabPool {
     return slab;
   }
 
-  /**
-   * Makes a log that recovery read into `image` the active slab: records up to `end` are in its
-   * file, and durable. `closed` says that the last of them is the mark of a close.
-   */
-  adopt(
-    image: SegmentImage,
-    segment: number,
-    baseSequence: number,
-    salt: number,
-    end: number,
-    closed: boolean,
-  ): Slab {
+  /** Makes the log that goes on after recovery the active slab: all of its records are durable. */
+  adopt(log: RecoveredLog): Slab {
+    const { image, segment, baseSequence, salt, end, closed } = log;
     const slot = this.#freeSlot(image.bytes.length);
     this.#setImage(slot, image);
     const slab = this.#describe(slot, image, segment, baseSequence, salt, end, closed);

@@ -1,21 +1,13 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import { HashIndex } from "../index/mod.ts";
-import { KeyLocks, Memtable, type Slab, SlabPool } from "../memtable/mod.ts";
-import { joinPath, type Lock } from "../vfs/mod.ts";
-import { Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
-import { type Host, Role } from "../workers/mod.ts";
-import { AckQueue } from "./acks.ts";
+import type { HashIndex } from "../index/mod.ts";
+import type { LogWriter } from "../log/mod.ts";
+import { KeyLocks } from "../memtable/mod.ts";
+import type { Lock } from "../vfs/mod.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { PendingWrites } from "./pending_writes.ts";
 import type { SegmentSet } from "./segment_set.ts";
-import { SpaceQueue } from "./space_queue.ts";
-import type { Durability, RecoveryReport } from "./types.ts";
-
-/** In one turn, the log worker is called again after so many bytes. */
-const EARLY_CALL_BYTES = 256 * 1024;
-/** A slab of which less than one part in so many is used is not sealed by `close`. */
-const LEAST_SEALED_PART = 4;
+import type { RecoveryReport } from "./types.ts";
 
 /** Parts of a {@linkcode StoreCore}, made by `open`. */
 export interface CoreParts {
@@ -25,29 +17,20 @@ export interface CoreParts {
   readonly keys: KeyBuffer;
   readonly index: HashIndex;
   readonly segments: SegmentSet;
-  readonly control: Control;
-  readonly pool: SlabPool;
-  readonly memtable: Memtable;
-  readonly host: Host;
+  readonly log: LogWriter;
   readonly recovery: RecoveryReport;
 }
 
-/**
- * What the parts of a store share: its memory, its workers, and the main thread's answer to their
- * news. Everything here belongs to the main thread but for the control block.
- */
+/** What the parts of a store share. Everything here belongs to the main thread. */
 export class StoreCore {
   readonly directory: string;
   readonly options: ResolvedOptions;
   readonly keys: KeyBuffer;
   readonly index: HashIndex;
   readonly segments: SegmentSet;
-  readonly control: Control;
-  readonly pool: SlabPool;
-  readonly memtable: Memtable;
+  readonly log: LogWriter;
   readonly locks: KeyLocks = new KeyLocks();
   readonly pending: PendingWrites = new PendingWrites();
-  readonly space: SpaceQueue = new SpaceQueue();
   readonly recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -56,19 +39,6 @@ export class StoreCore {
   /** Writes accepted. */
   writes = 0;
   readonly #lock: Lock;
-  readonly #host: Host;
-  readonly #written = new AckQueue();
-  readonly #synced = new AckQueue();
-  /** Slabs that are not durable in full, the oldest first. */
-  readonly #undurable: Slab[] = [];
-  #failure: FlagstoneError | undefined;
-  #watching = false;
-  #turnOpen = false;
-  /** Position in the log at which the log worker was last called for sheer size. */
-  #calledAt = 0;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
-  #stallSeen = 0;
-  #flushedWaiters: (() => void)[] = [];
 
   /** Takes over the parts. */
   constructor(parts: CoreParts) {
@@ -77,24 +47,9 @@ export class StoreCore {
     this.keys = parts.keys;
     this.index = parts.index;
     this.segments = parts.segments;
-    this.control = parts.control;
-    this.pool = parts.pool;
-    this.memtable = parts.memtable;
+    this.log = parts.log;
     this.recovery = parts.recovery;
     this.#lock = parts.lock;
-    this.#host = parts.host;
-    const active = this.memtable.active;
-    if (active !== undefined) this.#undurable.push(active);
-  }
-
-  /** Worker threads running. */
-  get threads(): number {
-    return this.#host.threads;
-  }
-
-  /** Promises waiting for the log worker. */
-  get pendingAcks(): number {
-    return this.#written.length + this.#synced.length;
   }
 
   /** Throws unless the store is open. */
@@ -104,91 +59,14 @@ export class StoreCore {
 
   /** Throws unless the store is open and takes writes. */
   assertWritable(): void {
-    if (this.closing) throw closedError(this.directory);
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  /**
-   * Takes `bytes` of the active slab, rotating if it is full. Returns the offset in
-   * `memtable.active`, or -1 if no slab is free.
-   */
-  reserve(bytes: number): number {
-    const { memtable } = this;
-    const offset = memtable.reserve(bytes);
-    if (offset !== -1) {
-      if (offset >= memtable.prepareAt && memtable.prepare()) this.#host.ring(Role.flush);
-      return offset;
-    }
-    const rotated = memtable.rotate(bytes);
-    if (rotated) this.#undurable.push(memtable.active!);
-    this.#replenish();
-    this.ringLog();
-    this.#host.ring(Role.log);
-    return rotated ? memtable.reserve(bytes) : -1;
-  }
-
-  /** Asks for what `durability` means for the active slab up to `end`, and promises `value` for then. */
-  acknowledge<T extends number | boolean>(
-    slab: Slab,
-    end: number,
-    durability: Durability,
-    value: T,
-  ): Promise<T> {
-    this.ringLog();
-    const position = slab.baseSequence + end;
-    if (position - this.#calledAt >= EARLY_CALL_BYTES) {
-      this.#calledAt = position;
-      this.#host.ring(Role.log);
-    }
-    if (durability === "memory") return Promise.resolve(value);
-    const synced = durability === "synced";
-    this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
-    return (synced ? this.#synced : this.#written).push(position, value);
+    this.assertOpen();
+    if (this.log.failure !== undefined) throw this.log.failure;
   }
 
   /** Resolves when everything accepted so far is durable. */
   async flush(): Promise<void> {
     await this.pending.settled();
-    if (this.#failure !== undefined) throw this.#failure;
-    const slab = this.#undurable.at(-1);
-    if (slab === undefined) return;
-    const end = this.#reservedEnd(slab);
-    if (end > this.control.get(slab.slot, SlotWord.synced)) {
-      await this.acknowledge(slab, end, "synced", true);
-    }
-  }
-
-  /** Resolves when every sealed slab is a segment. */
-  async flushed(): Promise<void> {
-    while (this.#failure === undefined && this.#unsealedSlabs() > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#flushedWaiters.push(resolve);
-      this.#watch();
-      await promise;
-    }
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  /** Seals the active slab if enough is in it to make a segment; less is replayed by the next `open`. */
-  sealIfLarge(): void {
-    const slab = this.memtable.active;
-    if (slab === undefined) return;
-    const used = this.control.get(slab.slot, SlotWord.reserved);
-    if (used * LEAST_SEALED_PART < slab.image.bytes.length) return;
-    this.memtable.seal();
-    this.ringLog();
-  }
-
-  /**
-   * Calls the log worker, at the first write of a turn of the event loop and at the turn's end: it
-   * wakes up while the turn goes on, and finds all of its writes together.
-   */
-  ringLog(): void {
-    if (this.#turnOpen) return;
-    this.#turnOpen = true;
-    Atomics.store(this.control.words, Word.turn, 1);
-    this.#host.ring(Role.log);
-    queueMicrotask(this.#endTurn);
+    await this.log.flush();
   }
 
   /** Accepts no more calls. Updates whose function still runs lose their locks, and are refused when it ends. */
@@ -202,164 +80,10 @@ export class StoreCore {
    * hangs in a call of the system may yet write when that returns: then the lock is kept until it has.
    */
   async release(): Promise<void> {
-    const ended = await this.#host.stop(this.options.stallTimeoutMs);
-    clearTimeout(this.#stallTimer);
-    this.#onProgress();
-    this.#fail(this.#failure ?? closedError(this.directory));
+    const ended = await this.log.release(closedError(this.directory));
     this.segments.close();
-    if (ended) this.#removeNext();
     if (ended) this.#lock.close();
-    else this.#host.onceEnded(() => this.#lock.close());
-  }
-
-  /** The failure that ended writing, if one did. */
-  get failure(): FlagstoneError | undefined {
-    return this.#failure;
-  }
-
-  readonly #endTurn = (): void => {
-    this.#turnOpen = false;
-    Atomics.store(this.control.words, Word.turn, 0);
-    this.#host.ring(Role.log);
-    this.#watch();
-  };
-
-  /** Listens for news while anything is outstanding. */
-  #watch(): void {
-    if (this.#failure !== undefined) return;
-    if (!this.#watching) {
-      this.#watching = true;
-      this.#host.onceProgress(Atomics.load(this.control.words, Word.progress), this.#news);
-    }
-    // Also if news are awaited already: what was asked for in this turn may have been done before.
-    this.#onProgress();
-    this.#armStallTimer();
-  }
-
-  readonly #news = (): void => {
-    this.#watching = false;
-    this.#onProgress();
-    if (this.#outstanding()) this.#watch();
-  };
-
-  #outstanding(): boolean {
-    return this.pendingAcks > 0 || this.space.length > 0 || this.#unsealedSlabs() > 0;
-  }
-
-  /** Brings the main thread's view up to date with the workers' words. */
-  #onProgress(): void {
-    try {
-      this.#catchUp();
-    } catch (error) {
-      this.control.fail(error);
-      this.#fail(this.control.failure() ?? closedError(this.directory));
-    }
-  }
-
-  #catchUp(): void {
-    const failure = this.#failure ?? this.control.failure();
-    this.#settle();
-    if (failure !== undefined) return this.#fail(failure);
-    this.#replenish();
-    const { pool } = this;
-    if (this.space.length > 0) {
-      this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
-    }
-    if (this.#flushedWaiters.length > 0 && this.#unsealedSlabs() === 0) this.#wakeFlushed();
-  }
-
-  /** Keeps the promises that the watermarks cover. */
-  #settle(): void {
-    const { control } = this;
-    let durable = 0;
-    for (const { slot, segment, baseSequence, image } of this.#undurable) {
-      const state = control.get(slot, SlotWord.state);
-      const { active, logged } = SlotState;
-      // The slot may have gone all the way round, and have another segment by now.
-      const gone = state < active || state > logged ||
-        control.get(slot, SlotWord.segment) >>> 0 !== segment;
-      const isLogged = gone || state === logged;
-      const synced = control.get(slot, SlotWord.synced);
-      const isDurable = gone || (isLogged && synced === control.get(slot, SlotWord.end));
-      const limit = baseSequence + image.bytes.length;
-      this.#written.settle(isLogged ? limit : baseSequence + control.get(slot, SlotWord.written));
-      // Without what is older, what is durable here means nothing, and no worker says that it is.
-      this.#synced.settle(isDurable ? limit : baseSequence + synced);
-      if (isDurable) durable++;
-      if (!isLogged) break;
-    }
-    this.#undurable.splice(0, durable);
-  }
-
-  /**
-   * Learns of new segments, sees to it that a slab is free or will be, and that somebody works on
-   * what the flush worker has to do.
-   */
-  #replenish(): void {
-    this.pool.replenish((slab) => {
-      const fileBytes = this.control.get(slab.slot, SlotWord.fileBytes);
-      if (fileBytes > 0) this.segments.add(slab.segment, fileBytes);
-    });
-    const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
-    if (work > 0) this.#host.ring(Role.flush);
-  }
-
-  #fail(error: FlagstoneError): void {
-    this.#failure = error;
-    this.#written.rejectAll(error);
-    this.#synced.rejectAll(error);
-    this.space.fail(error);
-    this.#wakeFlushed();
-  }
-
-  /** The log that was created ahead of time is of no use to a store that is closed. */
-  #removeNext(): void {
-    const { next } = this.pool;
-    if (next === undefined || this.control.get(next.slot, SlotWord.file) === LogFileState.none) {
-      return;
-    }
-    try {
-      this.options.fs.remove(joinPath(this.directory, logName(next.segment)));
-    } catch {
-      // It may not be there yet, or the disk may be gone; the next open removes what it finds.
-    }
-  }
-
-  #wakeFlushed(): void {
-    const waiters = this.#flushedWaiters;
-    this.#flushedWaiters = [];
-    for (const wake of waiters) wake();
-  }
-
-  #unsealedSlabs(): number {
-    return this.pool.count(SlotState.sealed) + this.pool.count(SlotState.logged);
-  }
-
-  #reservedEnd(slab: Slab): number {
-    const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
-    return this.control.get(slab.slot, sealed ? SlotWord.end : SlotWord.reserved);
-  }
-
-  /** While something waits, looks every `stallTimeoutMs` whether the workers have moved at all. */
-  #armStallTimer(): void {
-    if (this.#stallTimer !== undefined || !this.#outstanding()) return;
-    this.#stallSeen = Atomics.load(this.control.words, Word.progress);
-    this.#stallTimer = setTimeout(() => {
-      this.#stallTimer = undefined;
-      this.#onProgress();
-      const moved = Atomics.load(this.control.words, Word.progress) !== this.#stallSeen;
-      if (moved || !this.#outstanding()) return this.#armStallTimer();
-      const seconds = this.options.stallTimeoutMs / 1000;
-      this.#fail(
-        new FlagstoneError(
-          "STALLED",
-          `Cannot write to the store in ${this.directory}: the disk has made no progress for ` +
-            `${seconds} s. What waits is in doubt; see to the disk, then reopen the store.`,
-          { path: this.directory },
-        ),
-      );
-    }, this.options.stallTimeoutMs);
-    Deno.unrefTimer(this.#stallTimer);
+    else this.log.onceEnded(() => this.#lock.close());
   }
 }
 

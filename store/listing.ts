@@ -117,10 +117,10 @@ function keySources(core: StoreCore, range: Range): KeySource[] {
   const sources: KeySource[] = core.segments.segments.map((segment) =>
     footerKeys(() => core.segments.reader(segment), range)
   );
-  for (const slab of core.pool.residents) {
+  for (const slab of core.log.pool.residents) {
     if (core.segments.has(slab.segment)) continue;
-    const active = core.control.get(slab.slot, SlotWord.state) === SlotState.active;
-    const end = core.control.get(slab.slot, active ? SlotWord.reserved : SlotWord.end);
+    const active = core.log.control.get(slab.slot, SlotWord.state) === SlotState.active;
+    const end = core.log.control.get(slab.slot, active ? SlotWord.reserved : SlotWord.end);
     sources.push(slabKeys(slab.image, end, range));
   }
   return sources;

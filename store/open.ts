@@ -1,5 +1,6 @@
 import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
 import { HashIndex } from "../index/mod.ts";
+import { LogWriter } from "../log/mod.ts";
 import { type BufferListener, Memtable, SlabPool } from "../memtable/mod.ts";
 import { type Fs, joinPath, type Lock } from "../vfs/mod.ts";
 import { Control } from "../wal/mod.ts";
@@ -89,7 +90,7 @@ function lockStore(fs: Fs, directory: string): Lock {
   }
 }
 
-/** Starts the log worker and recovers meanwhile: starting a thread takes longer than a small recovery. */
+/** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
 async function startCore(
   directory: string,
   options: ResolvedOptions,
@@ -108,48 +109,32 @@ async function startCore(
       storeId: identity.storeId,
       onBuffer: (slot, generation, buffer) => host.sendBuffer(slot, generation, buffer),
     });
-    const core = recoverCore(directory, options, identity, lock, control, pool, host);
+    const { fs, stallTimeoutMs } = options;
+    const keys = new KeyBuffer(identity.hashSecret);
+    const index = new HashIndex();
+    const segments = new SegmentSet(fs, directory);
+    const found = new Recovery(fs, directory, identity, keys, index, segments).run();
+    const active = found.active === undefined ? undefined : pool.adopt(found.active);
+    const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
+    const onSegment = segments.add.bind(segments);
+    const log = new LogWriter({
+      fs,
+      directory,
+      control,
+      pool,
+      memtable,
+      host,
+      stallTimeoutMs,
+      onSegment,
+    });
     await started;
-    return core;
+    const recovery = found.report;
+    return new StoreCore({ directory, options, lock, keys, index, segments, log, recovery });
   } catch (error) {
     await Promise.allSettled([started]);
     await host.stop(options.stallTimeoutMs);
     throw error;
   }
-}
-
-function recoverCore(
-  directory: string,
-  options: ResolvedOptions,
-  identity: Identity,
-  lock: Lock,
-  control: Control,
-  pool: SlabPool,
-  host: Host,
-): StoreCore {
-  const { fs } = options;
-  const keys = new KeyBuffer(identity.hashSecret);
-  const index = new HashIndex();
-  const segments = new SegmentSet(fs, directory);
-  const found = new Recovery(fs, directory, identity, keys, index, segments).run();
-  const log = found.active;
-  const active = log === undefined
-    ? undefined
-    : pool.adopt(log.image, log.segment, log.baseSequence, log.salt, log.end, log.closed);
-  const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
-  return new StoreCore({
-    directory,
-    options,
-    lock,
-    keys,
-    index,
-    segments,
-    control,
-    pool,
-    memtable,
-    host,
-    recovery: found.report,
-  });
 }
 
 function defaultHost(

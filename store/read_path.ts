@@ -43,7 +43,7 @@ export class ReadPath {
     }
     if (!index.find(keys.hash)) return undefined;
     const { segment, offset, length } = index;
-    const slab = core.pool.resident(segment);
+    const slab = core.log.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab.image, offset, length);
     const reader = core.segments.reader(segment);
     const at = this.#room(length);
@@ -60,7 +60,7 @@ export class ReadPath {
     const { keys, index } = core;
     keys.set(key);
     const large = core.pending.size === 0 && index.find(keys.hash) &&
-      index.length > SYNC_READ_BYTES && core.pool.resident(index.segment) === undefined;
+      index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined;
     return large
       ? this.#getLarge(index.segment, index.offset, index.length)
       : Promise.resolve(this.getSync(key));
@@ -83,7 +83,7 @@ export class ReadPath {
     keys.set(key);
     if (!index.find(keys.hash)) return undefined;
     const { segment, offset, length } = index;
-    const slab = core.pool.resident(segment);
+    const slab = core.log.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab.image, offset, length);
     return await this.#getLarge(segment, offset, length);
   }

@@ -156,7 +156,8 @@ export class Store implements AsyncDisposable {
   stats(): StoreStats {
     const core = this.#core;
     core.assertOpen();
-    const { pool, control, segments } = core;
+    const { segments } = core;
+    const { pool, control } = core.log;
     return {
       keys: core.index.size,
       segments: segments.size,
@@ -173,13 +174,13 @@ export class Store implements AsyncDisposable {
       },
       writes: core.writes,
       waitingWrites: core.pending.calls,
-      stalls: core.space.stalls,
+      stalls: core.log.space.stalls,
       contendedLocks: core.locks.contended,
-      pendingAcks: core.pendingAcks,
+      pendingAcks: core.log.pendingAcks,
       logWrites: Atomics.load(control.words, Word.logWrites),
       logSyncs: Atomics.load(control.words, Word.logSyncs),
-      rotations: core.memtable.rotations,
-      threads: core.threads,
+      rotations: core.log.memtable.rotations,
+      threads: core.log.threads,
       recovery: core.recovery,
     };
   }
@@ -211,8 +212,8 @@ export class Store implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      core.sealIfLarge();
-      await core.flushed();
+      core.log.sealIfLarge();
+      await core.log.flushed();
     } finally {
       await core.release();
     }

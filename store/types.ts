@@ -1,19 +1,11 @@
+import type { Durability } from "../log/mod.ts";
+export type { Durability } from "../log/mod.ts";
+
 /** A key: a string, or bytes. Both are the same key if their UTF-8 bytes are the same. 1 to 65,535 bytes. */
 export type Key = string | Uint8Array;
 
 /** A value: bytes, or a string that is stored as UTF-8. Up to 1 GiB. */
 export type Value = Uint8Array | ArrayBuffer | string;
-
-/**
- * When a write's promise resolves.
- * - `synced`: after fdatasync covers it. Survives a power loss.
- * - `written`: after write(2). Survives the process being killed; a power loss may take what was
- *   written since the last sync.
- * - `memory`: once readers see it. The log worker follows at once, but a killed process may lose it.
- *
- * Whatever is chosen, a crash keeps a prefix of the writes: never a later one without the earlier.
- */
-export type Durability = "synced" | "written" | "memory";
 
 /** Options of one write. */
 export interface WriteOptions {

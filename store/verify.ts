@@ -43,11 +43,11 @@ export class Verification {
       const path = joinPath(this.#core.directory, segmentName(segment));
       await this.#guard(path, () => this.#checkSegment(path));
     }
-    for (const slab of this.#core.pool.residents) {
-      const state = this.#core.control.get(slab.slot, SlotWord.state);
+    for (const slab of this.#core.log.pool.residents) {
+      const state = this.#core.log.control.get(slab.slot, SlotWord.state);
       if (state !== SlotState.active && state !== SlotState.sealed) continue;
       const path = joinPath(this.#core.directory, logName(slab.segment));
-      const durable = this.#core.control.get(slab.slot, SlotWord.synced);
+      const durable = this.#core.log.control.get(slab.slot, SlotWord.synced);
       if (durable === 0) continue;
       await this.#guard(path, () => this.#checkLog(path, durable, slab.salt));
     }

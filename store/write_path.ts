@@ -48,15 +48,15 @@ export class WritePath {
     keys.set(key);
     checkSize(keys.length + bytes.length);
     const lock = keys.lock;
-    if (core.space.length === 0 && locks.tryAcquire(lock)) {
+    if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
         const space = recordSpace(keys.length, bytes.length);
-        const offset = core.reserve(space);
+        const offset = core.log.reserve(space);
         if (offset !== -1) {
-          const slab = core.memtable.active!;
+          const slab = core.log.memtable.active!;
           const length = this.#fill(slab, offset, RecordKind.put, keys.flags, bytes);
           publishRecord(slab.image, offset, length);
-          return core.acknowledge(slab, offset + space, durability, slab.baseSequence + offset);
+          return core.log.acknowledge(slab, offset + space, durability, slab.baseSequence + offset);
         }
       } finally {
         locks.release(lock);
@@ -73,16 +73,16 @@ export class WritePath {
     const { keys, locks } = core;
     keys.set(key);
     const lock = keys.lock;
-    if (core.space.length === 0 && locks.tryAcquire(lock)) {
+    if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
         if (!core.index.find(keys.hash)) return Promise.resolve(false);
         const space = recordSpace(keys.length, 0);
-        const offset = core.reserve(space);
+        const offset = core.log.reserve(space);
         if (offset !== -1) {
-          const slab = core.memtable.active!;
+          const slab = core.log.memtable.active!;
           const length = this.#fill(slab, offset, RecordKind.delete, keys.flags, undefined);
           publishRecord(slab.image, offset, length);
-          return core.acknowledge(slab, offset + space, durability, true);
+          return core.log.acknowledge(slab, offset + space, durability, true);
         }
       } finally {
         locks.release(lock);
@@ -107,7 +107,7 @@ export class WritePath {
     checkSize(writes.reduce((sum, write) => sum + write.space, 0));
     if (writes.length === 0) return Promise.resolve(0);
     const locks = [...new Set(writes.map((write) => write.lock))];
-    if (core.space.length === 0 && this.#tryAcquireAll(locks)) {
+    if (core.log.space.length === 0 && this.#tryAcquireAll(locks)) {
       try {
         const appended = this.#append(writes, durability);
         if (appended !== undefined) return appended.acknowledged;
@@ -216,27 +216,27 @@ export class WritePath {
     durability: Durability,
   ): Promise<Appended> {
     const core = this.#core;
-    if (core.failure !== undefined) throw core.failure;
-    if (core.space.length === 0) {
+    if (core.log.failure !== undefined) throw core.log.failure;
+    if (core.log.space.length === 0) {
       const appended = this.#append(writes, durability);
       if (appended !== undefined) return appended;
     }
-    let turn = core.space.wait();
-    core.ringLog();
+    let turn = core.log.space.wait();
+    core.log.ring();
     for (;;) {
       await turn;
       try {
-        if (core.failure !== undefined) throw core.failure;
+        if (core.log.failure !== undefined) throw core.log.failure;
         const appended = this.#append(writes, durability);
         if (appended !== undefined) {
-          core.space.done();
+          core.log.space.done();
           return appended;
         }
       } catch (error) {
-        core.space.done();
+        core.log.space.done();
         throw error;
       }
-      turn = core.space.again();
+      turn = core.log.space.again();
     }
   }
 
@@ -249,9 +249,9 @@ export class WritePath {
     const core = this.#core;
     let space = 0;
     for (const write of writes) space += write.space;
-    const start = core.reserve(space);
+    const start = core.log.reserve(space);
     if (start === -1) return undefined;
-    const slab = core.memtable.active!;
+    const slab = core.log.memtable.active!;
     let offset = start;
     let firstLength = 0;
     let version = 0;
@@ -265,7 +265,7 @@ export class WritePath {
       offset += write.space;
     });
     publishRecord(slab.image, start, firstLength);
-    const acknowledged = core.acknowledge(slab, offset, durability, version);
+    const acknowledged = core.log.acknowledge(slab, offset, durability, version);
     // Whoever asked gets to this promise some turns later; until then a failure is not unhandled.
     acknowledged.catch(() => {});
     return { acknowledged };
@@ -279,7 +279,8 @@ export class WritePath {
     flags: number,
     value: Uint8Array | undefined,
   ): number {
-    const { keys, control, index } = this.#core;
+    const { keys, index } = this.#core;
+    const { control } = this.#core.log;
     const sequence = slab.baseSequence + offset;
     const length = fillRecord(
       slab.image,

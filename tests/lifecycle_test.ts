@@ -130,7 +130,7 @@ Deno.test("workers end when idle, and start again on demand", () =>
     const { store, idle } = await openIdling(dir);
     for (let round = 0; round < 3; round++) {
       await store.put(`k${round}`, noise(100, round));
-      assert.equal(store.stats().threads, 1);
+      assert(store.stats().threads >= 1);
       await idle();
       assert.equal(store.stats().threads, 0);
     }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { KeyLocks } from "../memtable/mod.ts";
 import { FlagstoneError } from "../mod.ts";
-import { AckQueue } from "../store/acks.ts";
-import { SpaceQueue } from "../store/space_queue.ts";
+import { AckQueue } from "../log/mod.ts";
+import { SpaceQueue } from "../log/mod.ts";
 import { Control, parseFileName, SlotWord, Word } from "../wal/mod.ts";
 
 Deno.test("KeyLocks grants a key in the order of asking, and keeps other keys of its word free", async () => {

@@ -1,0 +1,339 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import type { Memtable, Slab, SlabPool } from "../memtable/mod.ts";
+import { type Fs, joinPath } from "../vfs/mod.ts";
+import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
+import { type Host, Role } from "../workers/mod.ts";
+import { AckQueue } from "./ack_queue.ts";
+import { SpaceQueue } from "./space_queue.ts";
+
+/** In one turn, the log worker is called again after so many bytes. */
+const EARLY_CALL_BYTES = 256 * 1024;
+/** A slab of which less than one part in so many is used is not sealed at the end. */
+const LEAST_SEALED_PART = 4;
+
+/**
+ * When a write's promise resolves.
+ * - `synced`: after fdatasync covers it. Survives a power loss.
+ * - `written`: after write(2). Survives the process being killed; a power loss may take what was
+ *   written since the last sync.
+ * - `memory`: once readers see it. The log worker follows at once, but a killed process may lose it.
+ *
+ * Whatever is chosen, a crash keeps a prefix of the writes: never a later one without the earlier.
+ */
+export type Durability = "synced" | "written" | "memory";
+
+/** Parts of a {@linkcode LogWriter}. */
+export interface LogWriterParts {
+  readonly fs: Fs;
+  readonly directory: string;
+  readonly control: Control;
+  readonly pool: SlabPool;
+  readonly memtable: Memtable;
+  readonly host: Host;
+  /** See `OpenOptions.stallTimeoutMs`. */
+  readonly stallTimeoutMs: number;
+  /** Told of each sealed segment, and the length of its file. May be told again and again. */
+  readonly onSegment: (segment: number, fileBytes: number) => void;
+}
+
+/**
+ * The owner's side of the log: takes space in slabs, calls the workers, and turns their watermarks
+ * into kept promises. Belongs to one thread; what other threads see is in the control block.
+ */
+export class LogWriter {
+  readonly control: Control;
+  readonly pool: SlabPool;
+  readonly memtable: Memtable;
+  readonly space: SpaceQueue = new SpaceQueue();
+  readonly #parts: LogWriterParts;
+  readonly #host: Host;
+  readonly #written = new AckQueue();
+  readonly #synced = new AckQueue();
+  /** Slabs that are not durable in full, the oldest first. */
+  readonly #undurable: Slab[] = [];
+  #failure: FlagstoneError | undefined;
+  #watching = false;
+  #turnOpen = false;
+  /** Position in the log at which the log worker was last called for sheer size. */
+  #calledAt = 0;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #stallSeen = 0;
+  #flushedWaiters: (() => void)[] = [];
+
+  /** Takes over the parts. */
+  constructor(parts: LogWriterParts) {
+    this.#parts = parts;
+    this.control = parts.control;
+    this.pool = parts.pool;
+    this.memtable = parts.memtable;
+    this.#host = parts.host;
+    const active = this.memtable.active;
+    if (active !== undefined) this.#undurable.push(active);
+  }
+
+  /** Worker threads running. */
+  get threads(): number {
+    return this.#host.threads;
+  }
+
+  /** Promises waiting for the log worker. */
+  get pendingAcks(): number {
+    return this.#written.length + this.#synced.length;
+  }
+
+  /** The failure that ended writing, if one did. */
+  get failure(): FlagstoneError | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Takes `bytes` of the active slab, rotating if it is full. Returns the offset in
+   * `memtable.active`, or -1 if no slab is free.
+   */
+  reserve(bytes: number): number {
+    const { memtable } = this;
+    const offset = memtable.reserve(bytes);
+    if (offset !== -1) {
+      if (offset >= memtable.prepareAt && memtable.prepare()) this.#host.ring(Role.flush);
+      return offset;
+    }
+    const rotated = memtable.rotate(bytes);
+    if (rotated) this.#undurable.push(memtable.active!);
+    this.#replenish();
+    this.ring();
+    this.#host.ring(Role.log);
+    return rotated ? memtable.reserve(bytes) : -1;
+  }
+
+  /** Asks for what `durability` means for the active slab up to `end`, and promises `value` for then. */
+  acknowledge<T extends number | boolean>(
+    slab: Slab,
+    end: number,
+    durability: Durability,
+    value: T,
+  ): Promise<T> {
+    this.ring();
+    const position = slab.baseSequence + end;
+    if (position - this.#calledAt >= EARLY_CALL_BYTES) {
+      this.#calledAt = position;
+      this.#host.ring(Role.log);
+    }
+    if (durability === "memory") return Promise.resolve(value);
+    const synced = durability === "synced";
+    this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
+    return (synced ? this.#synced : this.#written).push(position, value);
+  }
+
+  /** Resolves when everything that was acknowledged or not, but published, is durable. */
+  async flush(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const slab = this.#undurable.at(-1);
+    if (slab === undefined) return;
+    const end = this.#reservedEnd(slab);
+    if (end > this.control.get(slab.slot, SlotWord.synced)) {
+      await this.acknowledge(slab, end, "synced", true);
+    }
+  }
+
+  /** Resolves when every sealed slab is a segment. */
+  async flushed(): Promise<void> {
+    while (this.#failure === undefined && this.#unsealedSlabs() > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#flushedWaiters.push(resolve);
+      this.#watch();
+      await promise;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Seals the active slab if enough is in it to make a segment; less is replayed by the next `open`. */
+  sealIfLarge(): void {
+    const slab = this.memtable.active;
+    if (slab === undefined) return;
+    const used = this.control.get(slab.slot, SlotWord.reserved);
+    if (used * LEAST_SEALED_PART < slab.image.bytes.length) return;
+    this.memtable.seal();
+    this.ring();
+  }
+
+  /**
+   * Calls the log worker, at the first write of a turn of the event loop and at the turn's end: it
+   * wakes up while the turn goes on, and finds all of its writes together.
+   */
+  ring(): void {
+    if (this.#turnOpen) return;
+    this.#turnOpen = true;
+    Atomics.store(this.control.words, Word.turn, 1);
+    this.#host.ring(Role.log);
+    queueMicrotask(this.#endTurn);
+  }
+
+  /**
+   * Ends the workers. What still waits is rejected with `reason`. Resolves to false if a worker hangs
+   * in a call of the system: it may yet write when that returns; `onceEnded` tells.
+   */
+  async release(reason: FlagstoneError): Promise<boolean> {
+    const ended = await this.#host.stop(this.#parts.stallTimeoutMs);
+    clearTimeout(this.#stallTimer);
+    this.#onProgress();
+    this.#fail(this.#failure ?? reason);
+    if (ended) this.#removeNext();
+    return ended;
+  }
+
+  /** Calls `listener` once no worker runs any more, after a `release` that could not wait. */
+  onceEnded(listener: () => void): void {
+    this.#host.onceEnded(listener);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turnOpen = false;
+    Atomics.store(this.control.words, Word.turn, 0);
+    this.#host.ring(Role.log);
+    this.#watch();
+  };
+
+  /** Listens for news while anything is outstanding. */
+  #watch(): void {
+    if (this.#failure !== undefined) return;
+    if (!this.#watching) {
+      this.#watching = true;
+      this.#host.onceProgress(Atomics.load(this.control.words, Word.progress), this.#news);
+    }
+    // Also if news are awaited already: what was asked for in this turn may have been done before.
+    this.#onProgress();
+    this.#armStallTimer();
+  }
+
+  readonly #news = (): void => {
+    this.#watching = false;
+    this.#onProgress();
+    if (this.#outstanding()) this.#watch();
+  };
+
+  #outstanding(): boolean {
+    return this.pendingAcks > 0 || this.space.length > 0 || this.#unsealedSlabs() > 0;
+  }
+
+  /** Brings the main thread's view up to date with the workers' words. */
+  #onProgress(): void {
+    try {
+      this.#catchUp();
+    } catch (error) {
+      this.control.fail(error);
+      this.#fail(this.control.failure() ?? unknownFailure(error));
+    }
+  }
+
+  #catchUp(): void {
+    const failure = this.#failure ?? this.control.failure();
+    this.#settle();
+    if (failure !== undefined) return this.#fail(failure);
+    this.#replenish();
+    const { pool } = this;
+    if (this.space.length > 0) {
+      this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
+    }
+    if (this.#flushedWaiters.length > 0 && this.#unsealedSlabs() === 0) this.#wakeFlushed();
+  }
+
+  /** Keeps the promises that the watermarks cover. */
+  #settle(): void {
+    const { control } = this;
+    let durable = 0;
+    for (const { slot, segment, baseSequence, image } of this.#undurable) {
+      const state = control.get(slot, SlotWord.state);
+      const { active, logged } = SlotState;
+      // The slot may have gone all the way round, and have another segment by now.
+      const gone = state < active || state > logged ||
+        control.get(slot, SlotWord.segment) >>> 0 !== segment;
+      const isLogged = gone || state === logged;
+      const synced = control.get(slot, SlotWord.synced);
+      const isDurable = gone || (isLogged && synced === control.get(slot, SlotWord.end));
+      const limit = baseSequence + image.bytes.length;
+      this.#written.settle(isLogged ? limit : baseSequence + control.get(slot, SlotWord.written));
+      // Without what is older, what is durable here means nothing, and no worker says that it is.
+      this.#synced.settle(isDurable ? limit : baseSequence + synced);
+      if (isDurable) durable++;
+      if (!isLogged) break;
+    }
+    this.#undurable.splice(0, durable);
+  }
+
+  /**
+   * Learns of new segments, sees to it that a slab is free or will be, and that somebody works on
+   * what the flush worker has to do.
+   */
+  #replenish(): void {
+    this.pool.replenish((slab) => {
+      const fileBytes = this.control.get(slab.slot, SlotWord.fileBytes);
+      if (fileBytes > 0) this.#parts.onSegment(slab.segment, fileBytes);
+    });
+    const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
+    if (work > 0) this.#host.ring(Role.flush);
+  }
+
+  #fail(error: FlagstoneError): void {
+    this.#failure = error;
+    this.#written.rejectAll(error);
+    this.#synced.rejectAll(error);
+    this.space.fail(error);
+    this.#wakeFlushed();
+  }
+
+  /** The log that was created ahead of time is of no use to a store that is closed. */
+  #removeNext(): void {
+    const { next } = this.pool;
+    if (next === undefined || this.control.get(next.slot, SlotWord.file) === LogFileState.none) {
+      return;
+    }
+    try {
+      this.#parts.fs.remove(joinPath(this.#parts.directory, logName(next.segment)));
+    } catch {
+      // It may not be there yet, or the disk may be gone; the next open removes what it finds.
+    }
+  }
+
+  #wakeFlushed(): void {
+    const waiters = this.#flushedWaiters;
+    this.#flushedWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #unsealedSlabs(): number {
+    return this.pool.count(SlotState.sealed) + this.pool.count(SlotState.logged);
+  }
+
+  #reservedEnd(slab: Slab): number {
+    const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
+    return this.control.get(slab.slot, sealed ? SlotWord.end : SlotWord.reserved);
+  }
+
+  /** While something waits, looks every `stallTimeoutMs` whether the workers have moved at all. */
+  #armStallTimer(): void {
+    if (this.#stallTimer !== undefined || !this.#outstanding()) return;
+    const { stallTimeoutMs } = this.#parts;
+    this.#stallSeen = Atomics.load(this.control.words, Word.progress);
+    this.#stallTimer = setTimeout(() => {
+      this.#stallTimer = undefined;
+      this.#onProgress();
+      const moved = Atomics.load(this.control.words, Word.progress) !== this.#stallSeen;
+      if (moved || !this.#outstanding()) return this.#armStallTimer();
+      const { directory } = this.#parts;
+      const seconds = stallTimeoutMs / 1000;
+      this.#fail(
+        new FlagstoneError(
+          "STALLED",
+          `Cannot write to ${directory}: the disk has made no progress for ` +
+            `${seconds} s. What waits is in doubt; see to the disk, then open it again.`,
+          { path: directory },
+        ),
+      );
+    }, stallTimeoutMs);
+    Deno.unrefTimer(this.#stallTimer);
+  }
+}
+
+function unknownFailure(cause: unknown): FlagstoneError {
+  return new FlagstoneError("WRITE_FAILED", `Cannot write to the log: ${cause}`, { cause });
+}

@@ -1,0 +1,15 @@
+/**
+ * The log as a whole, from the thread that owns it: space in slabs, workers, watermarks, promises.
+ *
+ * ```ts
+ * import { AckQueue } from "./mod.ts";
+ * const queue = new AckQueue();
+ * const kept = queue.push(100, true);
+ * queue.settle(100);
+ * console.assert(await kept);
+ * ```
+ * @module
+ */
+export * from "./ack_queue.ts";
+export * from "./log_writer.ts";
+export * from "./space_queue.ts";

@@ -143,11 +143,17 @@ export class DenoFs implements Fs {
     return this.#try("lock", path, () => takeDenoLock(path));
   }
 
-  /** See {@linkcode Fs.list}. */
+  /** See {@linkcode Fs.list}. `INVALID` where a name is not UTF-8: no call could reach it. */
   list(path: string): string[] {
     return this.#try("list", path, () => {
       const names: string[] = [];
-      for (const entry of Deno.readDirSync(path)) names.push(entry.name);
+      for (const { name } of Deno.readDirSync(path)) {
+        // Deno puts this in the place of what it cannot decode; then nothing has that name.
+        if (name.includes("\uFFFD") && !isThere(`${path}/${name}`)) {
+          throw fsError("INVALID", "list", path, `a name is not UTF-8: ${name}`);
+        }
+        names.push(name);
+      }
       return names.sort();
     });
   }
@@ -197,6 +203,16 @@ export class DenoFs implements Fs {
     } catch (error) {
       throw denoError(error, operation, path);
     }
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 

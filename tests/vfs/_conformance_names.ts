@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
+import { fsFromSpec } from "../../vfs/mod.ts";
 import type { ConformanceCase } from "./_conformance_case.ts";
 import { bytes, exists, readAll, rejectsCode, text, throwsCode, writeAll } from "./_support.ts";
 
 /** What must hold for names: creating, opening, linking, moving, removing, locking, listing. */
 export const nameCases: readonly ConformanceCase[] = [
+  {
+    name: "name says what it is; a spec, where there is one, makes the same file system again",
+    run(fs, root) {
+      assert.match(fs.name, /^[a-zA-Z(), ]+$/);
+      if (fs.spec === undefined) return;
+      writeAll(fs, `${root}/a`, "content");
+      const again = fsFromSpec(structuredClone(fs.spec));
+      assert.equal(text(readAll(again, `${root}/a`)), "content");
+    },
+  },
   {
     name: "create() makes an empty file that can be read and written",
     run(fs, root) {

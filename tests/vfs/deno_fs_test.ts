@@ -235,3 +235,22 @@ Deno.test(
     }
   }),
 );
+
+Deno.test("DenoFs.list() refuses a name that is not UTF-8, and takes one that looks so", () => {
+  const root = Deno.makeTempDirSync();
+  const readDirSync = Deno.readDirSync;
+  try {
+    const fs = new DenoFs();
+    fs.create(`${root}/a\uFFFD`).close();
+    assert.deepEqual(fs.list(root), ["a\uFFFD"]);
+    // What Deno tells of the name 62 FF, which no test can create without another program.
+    Deno.readDirSync = function* (path) {
+      yield* readDirSync(path);
+      yield { name: "b\uFFFD", isFile: true, isDirectory: false, isSymlink: false };
+    };
+    throwsCode("INVALID", () => fs.list(root));
+  } finally {
+    Deno.readDirSync = readDirSync;
+    Deno.removeSync(root, { recursive: true });
+  }
+});

@@ -11,5 +11,6 @@
  * @module
  */
 export * from "./ack_queue.ts";
+export * from "./identity.ts";
 export * from "./log_writer.ts";
 export * from "./space_queue.ts";

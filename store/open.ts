@@ -1,19 +1,11 @@
-import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
+import { ArgumentError } from "../errors/mod.ts";
 import { HashIndex } from "../index/mod.ts";
-import { LogWriter } from "../log/mod.ts";
+import { type Identity, LogWriter, openDirectory, STORE_KIND } from "../log/mod.ts";
 import { type BufferListener, Memtable, SlabPool } from "../memtable/mod.ts";
-import { type Fs, joinPath, type Lock } from "../vfs/mod.ts";
+import type { Lock } from "../vfs/mod.ts";
 import { Control } from "../wal/mod.ts";
 import { type Host, InlineHost, WorkerHost } from "../workers/mod.ts";
 import { StoreCore } from "./core.ts";
-import {
-  createDirectory,
-  createIdentity,
-  holdsStore,
-  type Identity,
-  LOCK_FILE,
-  readIdentity,
-} from "./identity.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
 import { Recovery } from "./recovery.ts";
@@ -54,39 +46,13 @@ export async function openWith(
   const resolved = resolveOptions(options);
   // The work below is synchronous; this makes every failure a rejection all the same.
   await Promise.resolve();
-  const { fs } = resolved;
-  const isStore = holdsStore(fs, directory);
-  if (!isStore && !resolved.create) {
-    throw new FlagstoneError(
-      "NOT_FOUND",
-      `Cannot open ${directory}: there is no store, and the option "create" is false.`,
-      { path: directory, operation: "open" },
-    );
-  }
-  if (!isStore) createDirectory(fs, directory);
-  const lock = lockStore(fs, directory);
+  const { fs, create } = resolved;
+  const { identity, lock } = openDirectory(fs, directory, STORE_KIND, create);
   try {
-    const identity = holdsStore(fs, directory)
-      ? readIdentity(fs, directory)
-      : createIdentity(fs, directory);
     return new Store(await startCore(directory, resolved, identity, lock, makeHost));
   } catch (error) {
     lock.close();
     throw error;
-  }
-}
-
-function lockStore(fs: Fs, directory: string): Lock {
-  try {
-    return fs.lock(joinPath(directory, LOCK_FILE));
-  } catch (error) {
-    if (!(error instanceof FlagstoneError) || error.code !== "LOCKED") throw error;
-    throw new FlagstoneError(
-      "LOCKED",
-      `Cannot open ${directory}: the store is open already, here or in another process. A store ` +
-        `has one owner; close it there first.`,
-      { path: directory, operation: "open", cause: error },
-    );
   }
 }
 

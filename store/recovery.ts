@@ -1,5 +1,6 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { HashIndex } from "../index/mod.ts";
+import type { Identity } from "../log/mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import { type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import {
@@ -18,7 +19,6 @@ import {
   segmentName,
   UNKNOWN_SEQUENCES,
 } from "../wal/mod.ts";
-import type { Identity } from "./identity.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./types.ts";

@@ -1,30 +1,44 @@
 import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
-import { HASH_SECRET_BYTES } from "../index/mod.ts";
 import {
   atomicWrite,
   dirName,
   type Fs,
   joinPath,
+  type Lock,
   removeTemporaries,
   syncDirectory,
   temporarySuffix,
 } from "../vfs/mod.ts";
 import { FORMAT_VERSION, STORE_ID_BYTES } from "../wal/mod.ts";
 
-/** File that makes a directory a store. */
-export const STORE_FILE = "STORE";
+/** Bytes of the secret that keys the hash of an index. */
+const HASH_SECRET_BYTES = 16;
+
 /** File whose lock the owner holds. */
 export const LOCK_FILE = "LOCK";
 
-/** "FLAGSTOR". */
-const MAGIC = new TextEncoder().encode("FLAGSTOR");
+/** What a directory can be. */
+export interface DirectoryKind {
+  /** For messages. */
+  readonly noun: string;
+  /** File that makes a directory one. */
+  readonly file: string;
+  /** First eight bytes of that file. */
+  readonly magic: string;
+}
+
+/** A store: keys and values. */
+export const STORE_KIND: DirectoryKind = { noun: "store", file: "STORE", magic: "FLAGSTOR" };
+/** A log on its own. */
+export const LOG_KIND: DirectoryKind = { noun: "log", file: "WAL", magic: "FLAGSWAL" };
+
 const ID_OFFSET = 16;
 const SECRET_OFFSET = ID_OFFSET + STORE_ID_BYTES;
 const CHECKSUM_OFFSET = 60;
 const IDENTITY_BYTES = 64;
 
-/** What makes one store different from every other. */
+/** What makes one store, or log, different from every other. */
 export interface Identity {
   /** 16 random bytes, repeated in each log and segment. */
   readonly storeId: Uint8Array;
@@ -33,11 +47,11 @@ export interface Identity {
 }
 
 /**
- * Tells whether `directory` holds a store. A directory that is missing, empty, or left behind by a
+ * Tells whether `directory` holds what `kind` says. A directory that is missing, empty, or left behind by a
  * creation that did not finish does not; one with other content throws `NOT_A_STORE`, so that no
  * file is added to it.
  */
-export function holdsStore(fs: Fs, directory: string): boolean {
+function holdsOne(fs: Fs, directory: string, kind: DirectoryKind): boolean {
   let names: string[];
   try {
     names = fs.list(directory);
@@ -45,12 +59,12 @@ export function holdsStore(fs: Fs, directory: string): boolean {
     if (error instanceof FlagstoneError && error.code === "NOT_FOUND") return false;
     throw error;
   }
-  if (names.includes(STORE_FILE)) return true;
+  if (names.includes(kind.file)) return true;
   const foreign = names.filter((name) => name !== LOCK_FILE && !name.endsWith(temporarySuffix));
   if (foreign.length === 0) return false;
   throw new FlagstoneError(
     "NOT_A_STORE",
-    `Cannot open ${directory} as a store: it has no ${STORE_FILE} file, but ` +
+    `Cannot open ${directory} as a ${kind.noun}: it has no ${kind.file} file, but ` +
       `${foreign.length} other file(s) such as ${foreign[0]}. Give an empty or new directory.`,
     { path: directory, operation: "open" },
   );
@@ -61,7 +75,7 @@ export function holdsStore(fs: Fs, directory: string): boolean {
  * made one of them may have ended before seeing to that. Parents that this program may not open, or
  * that cannot be synced, are left alone.
  */
-export function createDirectory(fs: Fs, directory: string): void {
+function createDirectory(fs: Fs, directory: string): void {
   fs.mkdirAll(directory);
   let path = directory;
   for (let parent = dirName(path); parent !== path; parent = dirName(path)) {
@@ -76,22 +90,22 @@ export function createDirectory(fs: Fs, directory: string): void {
 }
 
 /** Makes up a new identity and writes it, durably and in one step. */
-export function createIdentity(fs: Fs, directory: string): Identity {
+function createIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity {
   const bytes = new Uint8Array(IDENTITY_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes.set(MAGIC);
+  bytes.set(new TextEncoder().encode(kind.magic));
   view.setUint32(8, FORMAT_VERSION, true);
   view.setUint32(12, IDENTITY_BYTES, true);
   crypto.getRandomValues(bytes.subarray(ID_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES));
   view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
   removeTemporaries(fs, directory);
-  atomicWrite(fs, joinPath(directory, STORE_FILE), bytes);
+  atomicWrite(fs, joinPath(directory, kind.file), bytes);
   return identityOf(bytes);
 }
 
 /** Reads the identity. Throws `NOT_A_STORE`, `NEWER_FORMAT` or `CORRUPT`. */
-export function readIdentity(fs: Fs, directory: string): Identity {
-  const path = joinPath(directory, STORE_FILE);
+function readIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity {
+  const path = joinPath(directory, kind.file);
   const bytes = new Uint8Array(IDENTITY_BYTES);
   const file = fs.open(path);
   let length: number;
@@ -100,11 +114,11 @@ export function readIdentity(fs: Fs, directory: string): Identity {
   } finally {
     file.close();
   }
-  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+  if (new TextDecoder("latin1").decode(bytes.subarray(0, 8)) !== kind.magic) {
     throw new FlagstoneError(
       "NOT_A_STORE",
-      `Cannot open ${directory} as a store: its ${STORE_FILE} file does not begin as one. If this ` +
-        `was a store, the file was damaged; restore it from a copy.`,
+      `Cannot open ${directory} as a ${kind.noun}: its ${kind.file} file does not begin as one. If ` +
+        `this was a ${kind.noun}, the file was damaged; restore it from a copy.`,
       { path, offset: 0 },
     );
   }
@@ -122,7 +136,7 @@ export function readIdentity(fs: Fs, directory: string): Identity {
   if (version > FORMAT_VERSION) {
     throw new FlagstoneError(
       "NEWER_FORMAT",
-      `Cannot open ${directory}: the store has format version ${version}, this Flagstone knows up ` +
+      `Cannot open ${directory}: the ${kind.noun} has format version ${version}, this Flagstone knows up ` +
         `to ${FORMAT_VERSION}. Open it with a newer Flagstone.`,
       { path, offset: 8 },
     );
@@ -135,4 +149,51 @@ function identityOf(bytes: Uint8Array): Identity {
     storeId: bytes.slice(ID_OFFSET, ID_OFFSET + STORE_ID_BYTES),
     hashSecret: bytes.slice(SECRET_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES),
   };
+}
+
+/** Locks a directory for its one owner. Throws `LOCKED`. */
+function lockDirectory(fs: Fs, directory: string, kind: DirectoryKind): Lock {
+  try {
+    return fs.lock(joinPath(directory, LOCK_FILE));
+  } catch (error) {
+    if (!(error instanceof FlagstoneError) || error.code !== "LOCKED") throw error;
+    throw new FlagstoneError(
+      "LOCKED",
+      `Cannot open ${directory}: the ${kind.noun} is open already, here or in another process. A ` +
+        `${kind.noun} has one owner; close it there first.`,
+      { path: directory, operation: "open", cause: error },
+    );
+  }
+}
+
+/**
+ * Locks the directory of an existing `kind`, or makes it one if `create` says so. Throws
+ * `NOT_A_STORE`, `NOT_FOUND`, `LOCKED`, `CORRUPT`, `NEWER_FORMAT`, or what the file system has.
+ */
+export function openDirectory(
+  fs: Fs,
+  directory: string,
+  kind: DirectoryKind,
+  create: boolean,
+): { identity: Identity; lock: Lock } {
+  const exists = holdsOne(fs, directory, kind);
+  if (!exists && !create) {
+    throw new FlagstoneError(
+      "NOT_FOUND",
+      `Cannot open ${directory}: there is no ${kind.noun}, and the option "create" is false.`,
+      { path: directory, operation: "open" },
+    );
+  }
+  if (!exists) createDirectory(fs, directory);
+  const lock = lockDirectory(fs, directory, kind);
+  try {
+    // Looked at again: the last owner may have created it in the meantime.
+    const identity = holdsOne(fs, directory, kind)
+      ? readIdentity(fs, directory, kind)
+      : createIdentity(fs, directory, kind);
+    return { identity, lock };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 }

@@ -1,28 +1,68 @@
-import type { KeyHasher } from "./key_hash.ts";
+import {
+  CELL_DEPTH_SHIFT,
+  CELL_PAGES_MASK,
+  CELL_SHIFT,
+  cellPosition,
+  CHUNK_SHIFT,
+  Control,
+  countWord,
+  Entry,
+  ENTRY_SHIFT,
+  ENTRY_WORDS,
+  filterBase,
+  filterBits,
+  filterWord,
+  FLAGS_SHIFT,
+  FULL,
+  homeOf,
+  type KeyHash,
+  note,
+  PAGE_ENTRIES,
+  PAGE_LIMIT,
+  PAGE_TAIL_WORDS,
+  PAGE_WORDS,
+  pageBase,
+  pageInCell,
+  POSITION_BITS,
+  probe,
+  removedWord,
+  SEQUENCE_HIGH_MASK,
+  sequenceAt,
+  SHARD_BITS,
+  TOMBSTONE,
+  TWO_32,
+} from "./_layout.ts";
+import { CellGrowth } from "./_growth.ts";
+import { imageOf, memoryOf } from "./_image.ts";
+import { type IndexHandle, IndexMemory } from "./_memory.ts";
+import { IndexReader } from "./index_reader.ts";
 
-/** Number of shards: each grows on its own, so that no growth moves more than 1/256 of the keys. */
-export const INDEX_SHARDS = 256;
-
-/** Words of an entry, relative to its first: 96 bits of the hash, then what the key's record is. */
-const Entry = { h1: 0, h2: 1, h3: 2, sequenceLow: 3, tail: 4, segment: 5, offset: 6, length: 7 };
-/** An entry is this many words: two to a cache line. */
-const ENTRY_WORDS = 8;
-const ENTRY_SHIFT = 3;
-const FIRST_ENTRIES = 32;
-const TWO_32 = 0x1_0000_0000;
-const SEQUENCE_HIGH_MASK = (1 << 21) - 1;
-const FLAGS_SHIFT = 24;
-/** A length of 0 is an empty place, one of 1 a tombstone: no record is that short. */
-const TOMBSTONE = 1;
 /** Told by a write that found something newer. */
 const STALE = -1;
+/** The filter of a page is made anew after so many removals: 2 µs, spread over these. */
+const MOST_REMOVED = PAGE_ENTRIES / 4;
 
 /**
- * Where the newest record of each key is: open addressing with linear probing, in shared memory,
- * one table a shard. An entry is 32 bytes; the tables are at most 3/4 full.
+ * Where the newest record of each key is: a hash table in shared memory, made of pages of 16 KiB.
+ *
+ * Growth: a directory says which two or three pages have a key's cell. A cell that is full gets one
+ * page more, or becomes two, and its 1300 entries or fewer are placed anew: that takes some 20 µs,
+ * however large the index is. Cells are of unequal size, so that they do not grow at the same time
+ * (see `cellPosition`): an entry of 32 bytes costs 46 bytes of memory, at any number of keys.
+ *
+ * Sequence: every put and tombstone carries one, and only replaces what is not newer, so that the
+ * outcome does not depend on the order of arrival. `remove` leaves nothing behind, so it is only
+ * for a deletion after which nothing older arrives; it does not remove what is newer, if it is told
+ * its sequence.
+ *
+ * Threads: one isolate writes. Others read through {@linkcode IndexReader}s, which they make from
+ * {@linkcode share}; until that is called, the writer does not pay for them.
+ *
+ * Hashes: 96 bits of a key's 128-bit hash are compared; that two of 100 M keys are equal in these has a
+ * probability of 6e-14, and who does not know the secret cannot raise it.
  *
  * Looking up leaves what was found in the fields `segment`, `offset`, `length`, `sequence` and
- * `flags`, so that it allocates nothing. One thread at a time may use an instance.
+ * `flags`, so that it allocates nothing.
  */
 export class HashIndex {
   /** Segment of the entry found last. */
@@ -35,30 +75,79 @@ export class HashIndex {
   sequence = 0;
   /** Its record's flags. */
   flags = 0;
-  readonly #tables: Int32Array[] = [];
-  readonly #used = new Int32Array(INDEX_SHARDS);
-  #live = 0;
-  #tombstones = 0;
+  readonly #memory: IndexMemory;
+  readonly #growth: CellGrowth;
+  readonly #control: Int32Array;
+  readonly #chunks: readonly Int32Array[];
+  /** The directory, and how far a cell position is shifted to give the cell in it. */
+  #directory: Int32Array;
+  #shift: number;
+  #shared = false;
 
   /** Makes an empty index. */
-  constructor() {
-    for (let shard = 0; shard < INDEX_SHARDS; shard++) this.#tables.push(newTable(FIRST_ENTRIES));
+  constructor();
+  /** Takes over memory. */
+  constructor(memory: IndexMemory);
+  constructor(memory: IndexMemory = IndexMemory.create()) {
+    this.#memory = memory;
+    this.#control = memory.control;
+    this.#chunks = memory.chunks;
+    this.#growth = new CellGrowth(memory);
+    this.#directory = this.#memory.directory;
+    this.#shift = POSITION_BITS - this.#control[Control.depth]!;
+  }
+
+  /** Attaches to the index of another isolate, to read it. */
+  static attach(handle: IndexHandle): IndexReader {
+    return new IndexReader(handle);
+  }
+
+  /**
+   * An index out of the bytes that {@linkcode chunks} gave, which become its memory if each has a
+   * SharedArrayBuffer to itself, else are copied. Throws a RangeError if they are not the bytes of an
+   * index of this layout. That they are unharmed, and of the same secret, is for the caller to know.
+   */
+  static fromChunks(chunks: readonly Uint8Array[]): HashIndex {
+    return new HashIndex(memoryOf(chunks));
+  }
+
+  /**
+   * All memory of the index, a few dozen pieces a million keys, to be written to a file as it is. Views, not
+   * copies: what is put afterwards changes them.
+   */
+  chunks(): Uint8Array[] {
+    return imageOf(this.#memory);
+  }
+
+  /** What another isolate needs to read along. It can be posted; post it again when it has changed. */
+  share(): IndexHandle {
+    this.#shared = true;
+    this.#memory.shared = true;
+    return this.#memory.handle();
+  }
+
+  /** Number that changes when the index has taken new memory, which readers then lack. */
+  get memoryGeneration(): number {
+    return this.#control[Control.memoryGeneration]!;
   }
 
   /** Number of keys that have a value. */
   get size(): number {
-    return this.#live;
+    return this.#control[Control.live]!;
   }
 
-  /** Bytes that the tables take. */
+  /** Bytes that the index takes. */
   get memoryBytes(): number {
-    return this.#tables.reduce((sum, table) => sum + table.byteLength, 0);
+    return this.#memory.bytes;
   }
 
   /** Looks up the key that `hash` hashed last. False if it has no value. */
-  find(hash: KeyHasher): boolean {
-    const table = this.#tables[hash.h3 & (INDEX_SHARDS - 1)]!;
-    const at = place(table, hash);
+  find(hash: KeyHash): boolean {
+    const page = this.#page(this.#cell(hash.h3), hash.h2);
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const bits = filterBits(hash.h1);
+    if ((table[filterBase(table, page) + filterWord(hash.h1)]! & bits) !== bits) return false;
+    const at = probe(table, page, hash);
     const length = table[at + Entry.length]!;
     if (length <= TOMBSTONE) return false;
     this.segment = table[at + Entry.segment]!;
@@ -75,7 +164,7 @@ export class HashIndex {
    * true if the key had an older value; `segment`, `offset` and `length` then tell which.
    */
   put(
-    hash: KeyHasher,
+    hash: KeyHash,
     sequence: number,
     segment: number,
     offset: number,
@@ -85,8 +174,8 @@ export class HashIndex {
     const before = this.#write(hash, sequence, segment, offset, length, flags);
     if (before > TOMBSTONE) return true;
     if (before === STALE) return false;
-    this.#live++;
-    this.#tombstones -= before;
+    this.#control[Control.live]!++;
+    if (before === TOMBSTONE) this.#control[Control.tombstones]!--;
     return false;
   }
 
@@ -95,37 +184,76 @@ export class HashIndex {
    * the place so that an older record found later does not bring the key back. For recovery, where
    * segments are read in any order; {@linkcode dropTombstones} ends it.
    */
-  putTombstone(hash: KeyHasher, sequence: number): void {
+  putTombstone(hash: KeyHash, sequence: number): void {
     const before = this.#write(hash, sequence, 0, 0, TOMBSTONE, 0);
     if (before === STALE || before === TOMBSTONE) return;
-    this.#tombstones++;
-    if (before > TOMBSTONE) this.#live--;
+    this.#control[Control.tombstones]!++;
+    if (before > TOMBSTONE) this.#control[Control.live]!--;
+  }
+
+  /**
+   * Removes the key that `hash` hashed last, unless what the index has is newer than `sequence`. False
+   * if it had no value or a newer one.
+   */
+  remove(hash: KeyHash, sequence = Infinity): boolean {
+    if (!this.find(hash) || this.sequence > sequence) return false;
+    const cell = this.#cell(hash.h3);
+    const page = this.#page(cell, hash.h2);
+    const at = probe(this.#chunks[page >>> CHUNK_SHIFT]!, page, hash);
+    const position = cellPosition(this.#control, Control.warp, hash.h3);
+    const depth = this.#directory[cell]! >>> CELL_DEPTH_SHIFT;
+    // Entries that move may be of any shard that the cell has a part of.
+    this.#memory.open(position, depth);
+    this.#vacate(page, at);
+    this.#memory.close(position, depth);
+    this.#control[Control.live]!--;
+    return true;
+  }
+
+  /** Frees the places of tombstones: nothing older will come. */
+  dropTombstones(): void {
+    if (this.#control[Control.tombstones] === 0) return;
+    for (let cell = 0; cell < 1 << (POSITION_BITS - this.#shift);) {
+      const first = cell << CELL_SHIFT;
+      const depth = this.#directory[first]! >>> CELL_DEPTH_SHIFT;
+      const position = cell << this.#shift;
+      this.#memory.open(position, depth);
+      const pages = this.#directory[first]! & CELL_PAGES_MASK;
+      for (let i = 1; i <= pages; i++) this.#sweep(this.#directory[first + i]!);
+      this.#memory.close(position, depth);
+      cell += 1 << (POSITION_BITS - this.#shift - depth);
+    }
+    this.#control[Control.tombstones] = 0;
   }
 
   /** Stores an entry. Returns the length that stood there (0 where nothing did), or `STALE`. */
   #write(
-    hash: KeyHasher,
+    hash: KeyHash,
     sequence: number,
     segment: number,
     offset: number,
     length: number,
     flags: number,
   ): number {
-    const shard = hash.h3 & (INDEX_SHARDS - 1);
-    let table = this.#tables[shard]!;
-    let at = place(table, hash);
+    const cell = this.#cell(hash.h3);
+    const page = this.#page(cell, hash.h2);
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const at = probe(table, page, hash);
     const before = table[at + Entry.length]!;
     if (before === 0) {
-      if (++this.#used[shard]! * 4 > (table.length / ENTRY_WORDS) * 3) {
-        table = this.#grow(shard);
-        at = place(table, hash);
+      if (this.#isFull(cell, table[countWord(table, page)]!)) {
+        this.#grow(hash.h3);
+        return this.#write(hash, sequence, segment, offset, length, flags);
       }
+      note(table, page, hash.h1);
     } else {
       if (sequenceAt(table, at) > sequence) return STALE;
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;
       this.length = before;
     }
+    const version = this.#shared ? this.#version(hash.h3) : 0;
+    if (version !== 0) Atomics.add(this.#control, version, 1);
     table[at + Entry.h1] = hash.h1;
     table[at + Entry.h2] = hash.h2;
     table[at + Entry.h3] = hash.h3;
@@ -134,82 +262,84 @@ export class HashIndex {
     table[at + Entry.segment] = segment;
     table[at + Entry.offset] = offset;
     table[at + Entry.length] = length;
+    if (version !== 0) Atomics.add(this.#control, version, 1);
     return before;
   }
 
-  /** Removes the key that `hash` hashed last. False if it had no value. */
-  remove(hash: KeyHasher): boolean {
-    if (!this.find(hash)) return false;
-    const shard = hash.h3 & (INDEX_SHARDS - 1);
-    this.#vacate(shard, place(this.#tables[shard]!, hash));
-    this.#live--;
-    return true;
+  /** First word of the cell of a key. */
+  #cell(h3: number): number {
+    return (cellPosition(this.#control, Control.warp, h3) >>> this.#shift) << CELL_SHIFT;
   }
 
-  /** Frees the places of tombstones: nothing older will come. */
-  dropTombstones(): void {
-    if (this.#tombstones === 0) return;
-    for (let shard = 0; shard < INDEX_SHARDS; shard++) {
-      const table = this.#tables[shard]!;
-      for (let at = 0; at < table.length;) {
-        // Vacating may move another entry here, so the place is looked at again.
-        if (table[at + Entry.length] === TOMBSTONE) this.#vacate(shard, at);
-        else at += ENTRY_WORDS;
-      }
+  /** The key's page among those of its cell. */
+  #page(cell: number, h2: number): number {
+    return this.#directory[cell + 1 + pageInCell(h2, this.#directory[cell]! & CELL_PAGES_MASK)]!;
+  }
+
+  /** Word of the version of a key's shard. */
+  #version(h3: number): number {
+    return Control.versions +
+      (cellPosition(this.#control, Control.warp, h3) >>> (POSITION_BITS - SHARD_BITS));
+  }
+
+  /** True if the cell must grow before it takes one more entry, into a page that has `inPage`. */
+  #isFull(cell: number, inPage: number): boolean {
+    if (inPage >= PAGE_LIMIT) return true;
+    const pages = this.#directory[cell]! & CELL_PAGES_MASK;
+    let entries = 0;
+    for (let i = 1; i <= pages; i++) {
+      const page = this.#directory[cell + i]!;
+      const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+      entries += table[countWord(table, page)]!;
     }
-    this.#tombstones = 0;
+    return entries >= pages * PAGE_ENTRIES * FULL;
+  }
+
+  #grow(h3: number): void {
+    this.#growth.grow(cellPosition(this.#control, Control.warp, h3));
+    this.#directory = this.#memory.directory;
+    this.#shift = POSITION_BITS - this.#control[Control.depth]!;
+  }
+
+  #sweep(page: number): void {
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const start = pageBase(page);
+    for (let at = start; at < start + PAGE_WORDS;) {
+      // Vacating may move another entry here, so the place is looked at again.
+      if (table[at + Entry.length] === TOMBSTONE) this.#vacate(page, at);
+      else at += ENTRY_WORDS;
+    }
   }
 
   /** Empties a place and moves back the entries that only passed over it (no markers stay behind). */
-  #vacate(shard: number, vacant: number): void {
-    const table = this.#tables[shard]!;
-    const capacity = table.length / ENTRY_WORDS;
-    const mask = capacity - 1;
-    let hole = vacant / ENTRY_WORDS;
+  #vacate(page: number, vacant: number): void {
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const base = pageBase(page);
+    const mask = PAGE_ENTRIES - 1;
+    let hole = (vacant - base) >> ENTRY_SHIFT;
     for (let next = (hole + 1) & mask;; next = (next + 1) & mask) {
-      const at = next * ENTRY_WORDS;
+      const at = base + (next << ENTRY_SHIFT);
       if (table[at + Entry.length] === 0) break;
-      const home = (table[at + Entry.h3]! >>> 8) & mask;
+      const home = homeOf(table[at + Entry.h2]!);
       if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      table.copyWithin(hole * ENTRY_WORDS, at, at + ENTRY_WORDS);
+      const to = base + (hole << ENTRY_SHIFT);
+      for (let word = 0; word < ENTRY_WORDS; word++) table[to + word] = table[at + word]!;
       hole = next;
     }
-    table.fill(0, hole * ENTRY_WORDS, (hole + 1) * ENTRY_WORDS);
-    this.#used[shard]!--;
-  }
-
-  #grow(shard: number): Int32Array {
-    const old = this.#tables[shard]!;
-    const table = newTable(old.length / ENTRY_WORDS * 2);
-    const mask = table.length / ENTRY_WORDS - 1;
-    for (let from = 0; from < old.length; from += ENTRY_WORDS) {
-      if (old[from + Entry.length] === 0) continue;
-      let slot = (old[from + Entry.h3]! >>> 8) & mask;
-      while (table[slot * ENTRY_WORDS + Entry.length] !== 0) slot = (slot + 1) & mask;
-      const to = slot * ENTRY_WORDS;
-      for (let word = 0; word < ENTRY_WORDS; word++) table[to + word] = old[from + word]!;
-    }
-    this.#tables[shard] = table;
-    return table;
+    const last = base + (hole << ENTRY_SHIFT);
+    for (let word = 0; word < ENTRY_WORDS; word++) table[last + word] = 0;
+    table[countWord(table, page)]!--;
+    // Bits of the removed stay in the filter; it is made anew before they are many.
+    if (++table[removedWord(table, page)]! > MOST_REMOVED) refilter(table, page);
   }
 }
 
-function newTable(entries: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(entries * ENTRY_WORDS * 4));
-}
-
-function sequenceAt(table: Int32Array, at: number): number {
-  return (table[at + Entry.tail]! & SEQUENCE_HIGH_MASK) * TWO_32 +
-    (table[at + Entry.sequenceLow]! >>> 0);
-}
-
-/** First word of the key's entry, or of the empty place where it would go. */
-function place(table: Int32Array, hash: KeyHasher): number {
-  const mask = (table.length >> ENTRY_SHIFT) - 1;
-  const { h1, h2, h3 } = hash;
-  for (let slot = (h3 >>> 8) & mask;; slot = (slot + 1) & mask) {
-    const at = slot << ENTRY_SHIFT;
-    if (table[at + Entry.length] === 0) return at;
-    if (table[at] === h1 && table[at + Entry.h2] === h2 && table[at + Entry.h3] === h3) return at;
+/** Makes the filter of `page` anew. */
+function refilter(table: Int32Array, page: number): void {
+  const filter = filterBase(table, page);
+  table.fill(0, filter, filter + PAGE_TAIL_WORDS);
+  const base = pageBase(page);
+  for (let at = base; at < base + PAGE_WORDS; at += ENTRY_WORDS) {
+    if (table[at + Entry.length] !== 0) note(table, page, table[at + Entry.h1]!);
   }
 }

@@ -12,4 +12,7 @@
  * @module
  */
 export * from "./hash_index.ts";
+export * from "./index_reader.ts";
+export { INDEX_SHARDS, type KeyHash } from "./_layout.ts";
+export type { IndexHandle } from "./_memory.ts";
 export * from "./key_hash.ts";

@@ -155,6 +155,12 @@ export const copyCases: readonly ConformanceCase[] = [
       writeAll(fs, `${root}/to/name`, "file");
       throwsCode("NOT_A_DIRECTORY", () => copyAcross(fs, `${root}/from`, fs, `${root}/to`));
       throwsCode("IS_A_DIRECTORY", () => copyAcross(fs, `${root}/to`, fs, `${root}/from`));
+      fs.mkdirAll(`${root}/links`);
+      writeAll(fs, `${root}/links/a`, "a");
+      fs.link(`${root}/links/a`, `${root}/links/b`);
+      fs.mkdirAll(`${root}/there/b`);
+      throwsCode("IS_A_DIRECTORY", () => copyAcross(fs, `${root}/links`, fs, `${root}/there`));
+      assert.ok(fs.stat(`${root}/there/b`).isDirectory, "an empty directory is not lost");
       assert.equal(text(readAll(fs, `${root}/to/name`)), "file");
     },
   },

@@ -242,6 +242,15 @@ export const fileCases: readonly ConformanceCase[] = [
         expected.fill(0, offset, offset + length);
         assert.deepEqual(readAll(fs, `${root}/a`), expected, `${offset}, ${length}`);
       }
+      // What is written into a hole is there, also where the page before it was written last.
+      file.writeAt(bytes("abc"), 4096);
+      try {
+        file.punchHole(4096, 4096);
+      } catch {
+        file.writeAt(new Uint8Array(3), 4096);
+      }
+      file.writeAt(bytes("d"), 4097);
+      assert.equal(text(readAll(fs, `${root}/a`).subarray(4096, 4099)), "\0d\0");
       file.write(bytes("x"));
       assert.equal(text(readAll(fs, `${root}/a`).subarray(0, 1)), "x", "the cursor stays");
       using reader = fs.open(`${root}/a`);

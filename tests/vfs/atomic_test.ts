@@ -196,6 +196,11 @@ Deno.test("atomicWrite(), durableRename(), syncPath() and readText() throw one e
       });
       assert.ok(calls >= 3);
     }
+    const faults = new FaultFs(new MemFs());
+    writeSynced(faults, "/a", "old");
+    faults.arm({ on: ["sync", "readAt"], fault: { kind: "error", code: "IO" } });
+    faults.arm({ on: "close", fault: { kind: "error", code: "BUSY" } });
+    throwsCode("IO", () => run(faults));
   }
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type DenoDescriptor, DenoFile } from "../../vfs/_deno_file.ts";
 import { denoError } from "../../vfs/_deno_errors.ts";
-import { DenoFs } from "../../vfs/mod.ts";
+import { DenoFs, linkOrCopy } from "../../vfs/mod.ts";
 import { bytes, readAll, text, throwsCode, writeAll } from "./_support.ts";
 
 /** A descriptor in memory that moves at most `step` bytes a call and is interrupted every third time. */
@@ -123,6 +123,7 @@ Deno.test("DenoFs names every failure of the system", () => {
     EFBIG: "INVALID",
     ENOSYS: "UNSUPPORTED",
     EXDEV: "UNSUPPORTED",
+    EMLINK: "UNSUPPORTED",
     EIO: "IO",
     EMFILE: "IO",
   };
@@ -251,6 +252,29 @@ Deno.test("DenoFs.list() refuses a name that is not UTF-8, and takes one that lo
     throwsCode("INVALID", () => fs.list(root));
   } finally {
     Deno.readDirSync = readDirSync;
+    Deno.removeSync(root, { recursive: true });
+  }
+});
+
+Deno.test("DenoFs.link() says that no hard link is possible, where the system says that it is not permitted", () => {
+  const root = Deno.makeTempDirSync();
+  const linkSync = Deno.linkSync;
+  try {
+    const fs = new DenoFs();
+    fs.create(`${root}/a`).close();
+    for (const [system, code] of [["EPERM", "UNSUPPORTED"], ["EACCES", "PERMISSION"]] as const) {
+      // What Linux tells of a file on FAT; the file systems of a test have links.
+      Deno.linkSync = () => {
+        throw Object.assign(new Deno.errors.PermissionDenied(system), { code: system });
+      };
+      throwsCode(code, () => fs.link(`${root}/a`, `${root}/b`));
+    }
+    Deno.linkSync = () => {
+      throw Object.assign(new Deno.errors.PermissionDenied("EPERM"), { code: "EPERM" });
+    };
+    assert.equal(linkOrCopy(fs, `${root}/a`, `${root}/b`), "copied");
+  } finally {
+    Deno.linkSync = linkSync;
     Deno.removeSync(root, { recursive: true });
   }
 });

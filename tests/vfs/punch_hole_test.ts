@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { testCrashes } from "../../testing/mod.ts";
-import { CrashFs, FaultFs, MemFs, syncDirectory, VirtualFs } from "../../vfs/mod.ts";
+import {
+  CrashFs,
+  FaultFs,
+  MemFs,
+  type SlowOperation,
+  syncDirectory,
+  VirtualFs,
+  watchDiskHealth,
+  withDiskHealth,
+  withMetrics,
+  withSyncing,
+} from "../../vfs/mod.ts";
 import { bytes, readAll, throwsCode, writeSynced } from "./_support.ts";
 
 const PAGE = 4096;
@@ -21,6 +32,10 @@ Deno.test("P8: punchHole() of MemFs gives whole pages back, on a full disk too",
     file.punchHole(0, 4 * PAGE);
     assert.equal(fs.diskUsage("/").usedBytes, 0, "nothing is given back twice");
     assert.equal(file.stat().size, 4 * PAGE);
+    file.writeAt(new Uint8Array(PAGE + 10).fill(1), 0);
+    file.truncate(PAGE + 10);
+    file.punchHole(0, PAGE + 10);
+    assert.equal(fs.diskUsage("/").usedBytes, 0, "the last page goes too, short as it is");
     file.writeAt(bytes("x"), 5 * PAGE);
     file.writeAt(bytes("y"), 0);
     assert.equal(readAll(fs, "/a")[PAGE], 0);
@@ -59,6 +74,10 @@ Deno.test("C3: a hole that a failed sync dropped comes back with no later sync, 
     assert.equal(first(), 7);
     assert.equal(readAll(memory, "/a")[0], 0, "readers see the hole");
     file.punchHole(10, 1);
+    if (memory instanceof CrashFs) {
+      const reached = readAll(memory.crashClone({ seed: 1, keepData: 1 }), "/a");
+      assert.ok(reached.subarray(0, PAGE).every((byte) => byte === 0), "the page goes as a whole");
+    }
     file.sync();
     assert.equal(first(), 0);
   }
@@ -112,4 +131,51 @@ Deno.test("N2: a hole is synced before its descriptor is closed", () => {
   fs.create("/other").close();
   fs.openDir("/").close();
   assert.equal(readAll(memory.crashClone({ keep: "synced" }), "/a")[0], 0);
+});
+
+Deno.test("withSyncing() syncs a hole when the file is closed", () => {
+  const memory = new MemFs();
+  writeSynced(memory, "/a", new Uint8Array(PAGE).fill(7));
+  const file = withSyncing(memory).openReadWrite("/a");
+  file.punchHole(0, PAGE);
+  file.close();
+  assert.equal(readAll(memory.crashClone({ keep: "synced" }), "/a")[0], 0);
+});
+
+Deno.test("withMetrics() and withDiskHealth() know punchHole() by its name", () => {
+  const memory = new MemFs();
+  writeSynced(memory, "/a", new Uint8Array(PAGE));
+  let clock = 0;
+  const slow: string[] = [];
+  const faults = new FaultFs(memory, {
+    sleep: () => {
+      watch.poll();
+      clock += 150;
+      watch.poll();
+    },
+  });
+  const metrics = withMetrics(faults);
+  const fs = withDiskHealth(metrics);
+  const onSlow = ({ operation }: SlowOperation) => void slow.push(operation);
+  const options = { thresholdMs: 100, intervalMs: 0, now: () => clock, onSlow };
+  using watch = watchDiskHealth(fs.memory, options);
+  faults.arm({ on: "punchHole", fault: { kind: "latency", ms: 150 } });
+  using file = fs.openReadWrite("/a");
+  file.punchHole(0, PAGE);
+  assert.deepEqual(slow, ["punchHole"]);
+  assert.equal(metrics.operations.punchHole.count, 1);
+  assert.equal(metrics.operations.truncate.count, 0);
+});
+
+Deno.test("CrashFs({ over }) keeps a hole that was synced, and undoes one that was not", () => {
+  for (const sync of [true, false]) {
+    const over = new MemFs();
+    writeSynced(over, "/a", new Uint8Array(PAGE).fill(7));
+    const crash = new CrashFs({ over });
+    const file = crash.openReadWrite("/a");
+    file.punchHole(0, PAGE);
+    if (sync) file.sync();
+    crash.crash({ seed: 1, keepData: 0 });
+    assert.equal(readAll(over, "/a")[0], sync ? 0 : 7);
+  }
 });

@@ -127,7 +127,7 @@ export const neon: readonly Feature[] = [
       "durableRename() keeps the file whole under one of its names, whenever it crashes",
       "durableRemove() and durableMkdirAll() are durable when they return",
       "syncPath() syncs files and directories with their names, and creates nothing",
-      "atomicWrite(), durableRename(), syncPath() and readText() throw one error with a code " +
+      "atomicWrite(), durable…(), syncPath() and readText() throw one error with a code " +
       "where a close fails too",
     ],
   },

@@ -12,6 +12,7 @@ import {
   FaultFs,
   type Fs,
   type FsOperationKind,
+  linkOrCopy,
   MemFs,
   readText,
   removeTemporaries,
@@ -177,13 +178,16 @@ Deno.test("N7: classifyIoError() calls fatal what leaves the disk unknown, and n
   assert.equal(classifyIoError(new Error("anything")), "fatal");
 });
 
-Deno.test("atomicWrite(), durableRename(), syncPath() and readText() throw one error with a code where a close fails too", () => {
+Deno.test("atomicWrite(), durable…(), syncPath() and readText() throw one error with a code where a close fails too", () => {
   const programs: ((fs: Fs) => unknown)[] = [
     (fs) => atomicWrite(fs, "/a", bytes("new"), { verify: true }),
     (fs) => durableRename(fs, "/a", "/b"),
     (fs) => syncPath(fs, "/a"),
     (fs) => syncDirectory(fs, "/"),
     (fs) => readText(fs, "/a"),
+    (fs) => linkOrCopy(fs, "/a", "/b"),
+    (fs) => durableRemove(fs, "/a"),
+    (fs) => durableMkdirAll(fs, "/d/e"),
   ];
   for (const run of programs) {
     for (const times of [1, 2, 100]) {

@@ -18,8 +18,9 @@ export interface CopyFileOptions extends PersistOptions {
 
 /**
  * Copies a file and returns the bytes copied. When this has returned, the copy and its name survive
- * a power loss; until then, and where it throws, `to` leads to what it did before. Ranges of zeros
- * take no space in the copy where the platform has sparse files.
+ * a power loss; until then, and where it throws, `to` leads to what it did before or to the whole
+ * copy, never to a part. Ranges of zeros take no space in the copy where the platform has sparse
+ * files. Throws what the calls of the file system throw; `EXISTS` only with `replace: false`.
  *
  * The bytes always go through memory. There is no call that shares blocks between two files
  * (reflink): Deno has none, and its `copyFile`, which does so on some systems, does not tell
@@ -46,7 +47,8 @@ export interface LinkOrCopyOptions {
 /**
  * Gives the file `existing` a second name, or gives that name to a copy where the file system has
  * no hard links between the two (`UNSUPPORTED`: another device, for instance). Tells which. Durable
- * when it has returned. `EXISTS` if `path` is taken; other failures of the link are thrown.
+ * when it has returned. `EXISTS` if `path` is taken; other failures of the link are thrown. Where a
+ * sync throws, the name is there, perhaps not durably.
  */
 export function linkOrCopy(
   fs: Fs,

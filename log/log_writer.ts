@@ -150,7 +150,7 @@ export class LogWriter {
   sealIfLarge(): void {
     const slab = this.memtable.active;
     if (slab === undefined) return;
-    const used = this.control.get(slab.slot, SlotWord.reserved);
+    const used = this.control.reservedEnd(slab.slot);
     if (used * LEAST_SEALED_PART < slab.image.bytes.length) return;
     this.memtable.seal();
     this.ring();
@@ -306,7 +306,7 @@ export class LogWriter {
 
   #reservedEnd(slab: Slab): number {
     const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
-    return this.control.get(slab.slot, sealed ? SlotWord.end : SlotWord.reserved);
+    return sealed ? this.control.get(slab.slot, SlotWord.end) : this.control.reservedEnd(slab.slot);
   }
 
   /** While something waits, looks every `stallTimeoutMs` whether the workers have moved at all. */

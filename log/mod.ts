@@ -14,3 +14,4 @@ export * from "./ack_queue.ts";
 export * from "./identity.ts";
 export * from "./log_writer.ts";
 export * from "./space_queue.ts";
+export * from "./start_log.ts";

@@ -7,6 +7,7 @@ import {
   SEAL_SPACE_BYTES,
   SlotState,
   SlotWord,
+  Word,
 } from "../wal/mod.ts";
 import type { Slab } from "./slab.ts";
 import { slabBytesFor, type SlabPool } from "./slab_pool.ts";
@@ -107,6 +108,7 @@ export class Memtable {
   seal(): void {
     const slab = this.#active;
     if (slab === undefined) return;
+    Atomics.store(this.#control.words, Word.activeSlot, -1);
     this.#seal(slab);
     this.#active = undefined;
     this.#prepareAt = Infinity;
@@ -114,7 +116,11 @@ export class Memtable {
 
   #install(slab: Slab): void {
     const { length } = slab.image.bytes;
+    const { words } = this.#control;
     this.#active = slab;
+    Atomics.store(words, Word.activeSlot, slab.slot);
+    Atomics.add(words, Word.epoch, 1);
+    if (Atomics.load(words, Word.gapTimeoutMs) > 0) Atomics.notify(words, Word.epoch);
     this.#prepareAt = length === this.#pool.slabBytes ? length / PREPARE_PART : Infinity;
   }
 
@@ -126,7 +132,7 @@ export class Memtable {
 
   #seal(slab: Slab): void {
     const { image, slot } = slab;
-    const offset = this.#control.reserveRest(slot, image.bytes.length);
+    const offset = this.#control.reserveRest(slot);
     const mark = this.#control.get(slot, SlotWord.synced);
     const sequence = slab.baseSequence + offset;
     const kind = RecordKind.seal;

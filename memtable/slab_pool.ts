@@ -1,11 +1,13 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import {
+  CLOSED,
   type Control,
   FILE_HEADER_BYTES,
   highWord,
   LogFileState,
   RECORD_HEADER_BYTES,
   type RecoveredLog,
+  reservation,
   SEAL_SPACE_BYTES,
   SegmentImage,
   SlotState,
@@ -105,7 +107,7 @@ export class SlabPool {
    */
   activate(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
     const slab = this.#fill(segment, baseSequence, recordBytes);
-    if (slab !== undefined) this.#activate(slab);
+    if (slab !== undefined) this.#activate(slab, FILE_HEADER_BYTES);
     return slab;
   }
 
@@ -125,7 +127,7 @@ export class SlabPool {
   activateNext(): Slab {
     const slab = this.#next!;
     this.#next = undefined;
-    this.#activate(slab);
+    this.#activate(slab, FILE_HEADER_BYTES);
     return slab;
   }
 
@@ -136,7 +138,7 @@ export class SlabPool {
     this.#setImage(slot, image);
     const slab = this.#describe(slot, image, segment, baseSequence, salt, end, closed);
     this.#control.set(slot, SlotWord.file, LogFileState.ready);
-    this.#activate(slab);
+    this.#activate(slab, end);
     return slab;
   }
 
@@ -157,7 +159,8 @@ export class SlabPool {
     const { free, cleaning } = SlotState;
     if (this.#next !== undefined || this.count(free) + this.count(cleaning) > 0) return;
     this.#resident.delete(oldest.segment);
-    const reusable = oldest.image.bytes.length === this.#options.slabBytes;
+    const reusable = oldest.image.bytes.length === this.#options.slabBytes &&
+      control.get(oldest.slot, SlotWord.scribbled) === 0;
     if (!reusable) this.#images[oldest.slot] = undefined;
     const next = reusable ? SlotState.cleaning : SlotState.free;
     control.set(oldest.slot, SlotWord.state, next);
@@ -183,9 +186,11 @@ export class SlabPool {
     return this.#describe(slot, image, segment, baseSequence, salt, 0, false);
   }
 
-  #activate(slab: Slab): void {
+  /** From now on space can be taken from `start` on. */
+  #activate(slab: Slab, start: number): void {
     this.#resident.set(slab.segment, slab);
     this.#control.set(slab.slot, SlotWord.state, SlotState.active);
+    this.#control.set(slab.slot, SlotWord.reserved, reservation(start, 0));
   }
 
   #describe(
@@ -202,7 +207,7 @@ export class SlabPool {
     control.set(slot, SlotWord.salt, salt);
     control.set(slot, SlotWord.baseLow, baseSequence | 0);
     control.set(slot, SlotWord.baseHigh, highWord(baseSequence));
-    control.set(slot, SlotWord.reserved, Math.max(FILE_HEADER_BYTES, durable));
+    control.set(slot, SlotWord.reserved, CLOSED);
     control.set(slot, SlotWord.writeWanted, 0);
     control.set(slot, SlotWord.syncWanted, 0);
     control.set(slot, SlotWord.end, 0);
@@ -211,6 +216,7 @@ export class SlabPool {
     control.set(slot, SlotWord.marked, closed ? durable : 0);
     control.set(slot, SlotWord.closed, closed ? durable : 0);
     control.set(slot, SlotWord.file, LogFileState.none);
+    control.set(slot, SlotWord.scribbled, 0);
     return new Slab(control, slot, image);
   }
 

@@ -120,7 +120,8 @@ function keySources(core: StoreCore, range: Range): KeySource[] {
   for (const slab of core.log.pool.residents) {
     if (core.segments.has(slab.segment)) continue;
     const active = core.log.control.get(slab.slot, SlotWord.state) === SlotState.active;
-    const end = core.log.control.get(slab.slot, active ? SlotWord.reserved : SlotWord.end);
+    const { control } = core.log;
+    const end = active ? control.reservedEnd(slab.slot) : control.get(slab.slot, SlotWord.end);
     sources.push(slabKeys(slab.image, end, range));
   }
   return sources;

@@ -10,7 +10,8 @@
  * ```
  * @module
  */
-export { type HostFactory, open, openWith } from "./open.ts";
+export type { HostFactory } from "../log/mod.ts";
+export { open, openWith } from "./open.ts";
 export type { OpenOptions } from "./options.ts";
 export { Store } from "./store.ts";
 export type * from "./types.ts";

@@ -1,24 +1,20 @@
 import { ArgumentError } from "../errors/mod.ts";
 import { HashIndex } from "../index/mod.ts";
-import { type Identity, LogWriter, openDirectory, STORE_KIND } from "../log/mod.ts";
-import { type BufferListener, Memtable, SlabPool } from "../memtable/mod.ts";
+import {
+  type HostFactory,
+  type Identity,
+  openDirectory,
+  startLog,
+  STORE_KIND,
+} from "../log/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
-import { Control } from "../wal/mod.ts";
-import { type Host, InlineHost, WorkerHost } from "../workers/mod.ts";
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
 import { Recovery } from "./recovery.ts";
 import { SegmentSet } from "./segment_set.ts";
 import { Store } from "./store.ts";
-
-/** Makes the host of a store's loops; simulations bring their own. */
-export type HostFactory = (
-  control: Control,
-  describe: (listener: BufferListener) => void,
-  directory: string,
-  options: ResolvedOptions,
-) => Host;
+import type { RecoveryReport } from "./types.ts";
 
 /**
  * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,
@@ -31,14 +27,14 @@ export type HostFactory = (
  * `NEWER_FORMAT`; `PERMISSION`, `READ_ONLY`, `NO_SPACE`, `IO` as the file system has it
  */
 export async function open(directory: string, options?: OpenOptions): Promise<Store> {
-  return await openWith(directory, options, defaultHost);
+  return await openWith(directory, options, undefined);
 }
 
 /** As {@linkcode open}, with a host of the caller's choice. */
 export async function openWith(
   directory: string,
   options: OpenOptions | undefined,
-  makeHost: HostFactory,
+  makeHost: HostFactory | undefined,
 ): Promise<Store> {
   if (typeof directory !== "string" || directory === "") {
     throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
@@ -56,65 +52,39 @@ export async function openWith(
   }
 }
 
-/** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
 async function startCore(
   directory: string,
   options: ResolvedOptions,
   identity: Identity,
   lock: Lock,
-  makeHost: HostFactory,
+  makeHost: HostFactory | undefined,
 ): Promise<StoreCore> {
-  const control = new Control(options.slabs);
-  let pool: SlabPool | undefined;
-  const describe = (listener: BufferListener) => pool?.describe(listener);
-  const host = makeHost(control, describe, directory, options);
-  const started = host.start(options.stallTimeoutMs);
-  try {
-    pool = new SlabPool(control, {
-      slabBytes: options.slabBytes,
-      storeId: identity.storeId,
-      onBuffer: (slot, generation, buffer) => host.sendBuffer(slot, generation, buffer),
-    });
-    const { fs, stallTimeoutMs } = options;
-    const keys = new KeyBuffer(identity.hashSecret);
-    const index = new HashIndex();
-    const segments = new SegmentSet(fs, directory);
-    const found = new Recovery(fs, directory, identity, keys, index, segments).run();
-    const active = found.active === undefined ? undefined : pool.adopt(found.active);
-    const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
-    const onSegment = segments.add.bind(segments);
-    const log = new LogWriter({
-      fs,
-      directory,
-      control,
-      pool,
-      memtable,
-      host,
-      stallTimeoutMs,
-      onSegment,
-    });
-    await started;
-    const recovery = found.report;
-    return new StoreCore({ directory, options, lock, keys, index, segments, log, recovery });
-  } catch (error) {
-    await Promise.allSettled([started]);
-    await host.stop(options.stallTimeoutMs);
-    throw error;
-  }
-}
-
-function defaultHost(
-  control: Control,
-  describe: (listener: BufferListener) => void,
-  directory: string,
-  options: ResolvedOptions,
-): Host {
-  const spec = options.fs.spec;
-  if (spec === undefined) return new InlineHost(control, options.fs, directory);
-  return new WorkerHost(control, {
+  const keys = new KeyBuffer(identity.hashSecret);
+  const index = new HashIndex();
+  const segments = new SegmentSet(options.fs, directory);
+  const recovery = new Recovery(options.fs, directory, identity, keys, index, segments);
+  let report: RecoveryReport | undefined;
+  const log = await startLog({
     directory,
-    fs: spec,
-    idleMs: options.idleWorkerMs,
-    describe,
+    options,
+    storeId: identity.storeId,
+    finish: "segment",
+    makeHost,
+    recover: () => {
+      const found = recovery.run();
+      report = found.report;
+      return found;
+    },
+    onSegment: (segment, fileBytes) => segments.add(segment, fileBytes),
+  });
+  return new StoreCore({
+    directory,
+    options,
+    lock,
+    keys,
+    index,
+    segments,
+    log,
+    recovery: report!,
   });
 }

@@ -111,6 +111,7 @@ async function openIdling(
     { ...SMALL, idleWorkerMs: 50, ...options },
     (control, describe, directory, { idleWorkerMs }) =>
       host = new WorkerHost(control, {
+        finish: "segment",
         directory,
         fs: { kind: "deno" },
         idleMs: idleWorkerMs,
@@ -278,7 +279,7 @@ Deno.test("a stalled disk rejects what waits with STALLED instead of waiting for
   const store = await openWith(
     "/store",
     { ...SMALL, fs, stallTimeoutMs: 1000 },
-    (control, _pool, directory) => new InlineHost(control, fs, directory, () => {}),
+    (control, _pool, directory) => new InlineHost(control, fs, directory, "segment", () => {}),
   );
   const alive = setInterval(() => {}, 1000); // in place of the worker that hangs
   await failsWith("STALLED", store.put("a", "1"));

@@ -76,7 +76,7 @@ Deno.test("Control.reserve() gives each taker its own place, and none beyond the
   for (let i = 0; i < 10; i++) places.add(control.reserve(1, 24, 200));
   assert.deepEqual([...places], [0, 24, 48, 72, 96, 120, 144, 168, -1]);
   assert.equal(control.get(0, SlotWord.reserved), 0);
-  assert.equal(control.reserveRest(1, 200), 192);
+  assert.equal(control.reserveRest(1), 192);
   assert.equal(control.reserve(1, 8, 200), -1);
 });
 

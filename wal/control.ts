@@ -34,7 +34,21 @@ export const Word = {
   failure: 49,
   /** Length in bytes of the failure's description. Writer: who set `failure` to 1. */
   failureBytes: 50,
+
+  /** Slot of the active slab, or -1. Writer: main. */
+  activeSlot: 64,
+  /** Counts the slabs that became active. Writer: main. Attached writers wait on it. */
+  epoch: 65,
+  /** Number of the segment that an attached writer found full, or 0. Writers: attached writers; main clears it. */
+  rotateWanted: 66,
+  /** Milliseconds after which the gap of an attached writer is closed; 0 = nobody is attached. Writer: main. */
+  gapTimeoutMs: 67,
 } as const;
+
+/** Writers of a log: main, and up to 15 that are attached. Four bits of `reserved` name them. */
+export const WRITERS = 16;
+/** Value of `reserved` of a slab that takes no records. */
+export const CLOSED: number = 0x7fff_fff8 << 1;
 
 /** Life of a worker: the values of `logLife` and `flushLife`. */
 export const WorkerLife = {
@@ -54,7 +68,7 @@ export const SlotWord = {
   segment: 1,
   /** Length of the sealed file, once the slab is flushed. Writer: flush worker. */
   fileBytes: 2,
-  /** Offset up to which space is taken. Writers: all writers, by compare-and-exchange. */
+  /** Offset up to which space is taken, and by whom last: see `reservation`. Writers: all writers, by compare-and-exchange. */
   reserved: 3,
   /** Highest offset whose writing somebody waits for. Writers: all writers. */
   writeWanted: 4,
@@ -81,6 +95,8 @@ export const SlotWord = {
   closed: 19,
   /** One of `LogFileState`. Writers: main, then both workers, by compare-and-exchange. */
   file: 20,
+  /** 1 = a gap was closed in it: a writer that is late may still scribble on it, so its memory is not used again. Writer: log worker. */
+  scribbled: 21,
 } as const;
 
 /** Life of a slab slot. */
@@ -114,11 +130,47 @@ export const LogFileState = {
 } as const;
 
 const LINE_WORDS = 16;
-const FIRST_SLOT = 4 * LINE_WORDS;
+const FIRST_WRITER = 5 * LINE_WORDS;
+const WRITER_WORDS = LINE_WORDS;
+const FIRST_SLOT = FIRST_WRITER + WRITERS * WRITER_WORDS;
 const SLOT_WORDS = 2 * LINE_WORDS;
 const FAILURE_BYTES = 4096;
 /** So many characters fit into `FAILURE_BYTES` as JSON, whatever they are. */
 const MAX_FAILURE_MESSAGE = 600;
+
+/** Words of one attached writer, relative to its base: see {@linkcode Control.writer}. Writer: itself, unless said otherwise. */
+export const WriterWord = {
+  /** 1 = taken. Writers: who attaches, by compare-and-exchange; the log worker when it gives up on the writer. */
+  life: 0,
+  /** Slot in which it is about to take space, or has. */
+  slot: 1,
+  /** Offset of that space. */
+  offset: 2,
+  /** Its length; 0 = it is not appending. */
+  bytes: 3,
+  /** Where the newest space ended that it is known to have taken, and in which segment. Writers: whoever takes the space after it; itself. */
+  won: 4,
+} as const;
+
+/** Value of `reserved`: space is taken up to `end`, a multiple of 8, last by `writer`, 0 being main. */
+export function reservation(end: number, writer: number): number {
+  return (end << 1) | writer;
+}
+
+/** Up to where `word` says that space is taken. */
+export function reservationEnd(word: number): number {
+  return (word >>> 4) << 3;
+}
+
+/** Who took space last, according to `word`. */
+export function reservationWriter(word: number): number {
+  return word & (WRITERS - 1);
+}
+
+/** Value of `WriterWord.won`. The low bits of the segment keep late news of an earlier use of the slab apart. */
+export function wonWord(end: number, segment: number): number {
+  return (end << 1) | (segment & 15);
+}
 
 /** What a worker tells of a failure, besides its message. */
 interface FailureReport {
@@ -145,11 +197,17 @@ export class Control {
       : source;
     this.words = new Int32Array(this.buffer);
     this.slots = (this.words.length - FIRST_SLOT - FAILURE_BYTES / 4) / SLOT_WORDS;
+    if (typeof source === "number") Atomics.store(this.words, Word.activeSlot, -1);
   }
 
-  /** Index of the first word of slot `slot`. */
-  slot(slot: number): number {
-    return FIRST_SLOT + slot * SLOT_WORDS;
+  /** Index of the first word of writer `writer`, 1 to 15: see `SharedWriter`. */
+  writer(writer: number): number {
+    return FIRST_WRITER + writer * WRITER_WORDS;
+  }
+
+  /** Index of word `word` of slot `slot`. */
+  slotWord(slot: number, word: number): number {
+    return FIRST_SLOT + slot * SLOT_WORDS + word;
   }
 
   /** Reads a word of slot `slot`. */
@@ -195,21 +253,47 @@ export class Control {
     return true;
   }
 
+  /** Offset up to which slot `slot`'s space is taken. */
+  reservedEnd(slot: number): number {
+    return reservationEnd(this.get(slot, SlotWord.reserved));
+  }
+
   /** Takes `bytes` of slot `slot`'s space below `limit`. Returns the offset, or -1 if it does not fit. */
   reserve(slot: number, bytes: number, limit: number): number {
     const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved;
     let seen = Atomics.load(this.words, index);
-    while (seen + bytes <= limit) {
-      const found = Atomics.compareExchange(this.words, index, seen, seen + bytes);
-      if (found === seen) return seen;
+    for (;;) {
+      const end = reservationEnd(seen);
+      if (end + bytes > limit) return -1;
+      this.confirm(slot, seen);
+      const found = Atomics.compareExchange(this.words, index, seen, reservation(end + bytes, 0));
+      if (found === seen) return end;
       seen = found;
     }
-    return -1;
   }
 
-  /** Takes all of slot `slot`'s space up to `limit`, so that nothing more fits. Returns where it began. */
-  reserveRest(slot: number, limit: number): number {
-    return Atomics.exchange(this.words, FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved, limit);
+  /** Takes all of slot `slot`'s space, so that nothing more fits. Returns where it began. */
+  reserveRest(slot: number): number {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved;
+    let seen = Atomics.load(this.words, index);
+    for (;;) {
+      this.confirm(slot, seen);
+      const found = Atomics.compareExchange(this.words, index, seen, CLOSED);
+      if (found === seen) return reservationEnd(seen);
+      seen = found;
+    }
+  }
+
+  /**
+   * Records that the attached writer named in `seen`, the value of slot `slot`'s `reserved`, took the
+   * space below it: whoever replaces that value does so first, so that it is always known who took
+   * which space, even if the taker died in that very moment.
+   */
+  confirm(slot: number, seen: number): void {
+    const writer = reservationWriter(seen);
+    if (writer === 0) return;
+    const won = wonWord(reservationEnd(seen), this.get(slot, SlotWord.segment));
+    Atomics.store(this.words, this.writer(writer) + WriterWord.won, won);
   }
 
   /** Adds one to a doorbell and wakes who waits on it, if `parked` says that somebody does. */

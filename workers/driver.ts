@@ -50,7 +50,7 @@ export class Driver {
     const fs = fsFromSpec(start.fs);
     this.#loop = start.role === Role.log
       ? new LogLoop(this.#control, this.#slabs, fs, start.directory)
-      : new FlushLoop(this.#control, this.#slabs, fs, start.directory);
+      : new FlushLoop(this.#control, this.#slabs, fs, start.directory, start.finish);
     this.#words = roleWords(start.role);
     this.#idleMs = start.idleMs;
     this.#spinMs = start.role === Role.log && navigator.hardwareConcurrency > 1 ? LOG_SPIN_MS : 0;

@@ -11,10 +11,14 @@ import {
   SEAL_SPACE_BYTES,
   SlotState,
   SlotWord,
+  trimLog,
   Word,
 } from "../wal/mod.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
+
+/** What becomes of a full log: a segment with a footer, or a log cut to its length. */
+export type FinishMode = "segment" | "trim";
 
 /**
  * Everything about a slab but its records' way to the log: makes the next one ready before it is
@@ -27,13 +31,21 @@ export class FlushLoop implements Loop {
   readonly #slabs: SlabTable;
   readonly #fs: Fs;
   readonly #directory: string;
+  readonly #finish: FinishMode;
 
-  /** Makes a loop over the slabs of `control`, sealing files in `directory`. */
-  constructor(control: Control, slabs: SlabTable, fs: Fs, directory: string) {
+  /** Makes a loop over the slabs of `control`, finishing files in `directory`. */
+  constructor(
+    control: Control,
+    slabs: SlabTable,
+    fs: Fs,
+    directory: string,
+    finish: FinishMode = "segment",
+  ) {
     this.#control = control;
     this.#slabs = slabs;
     this.#fs = fs;
     this.#directory = directory;
+    this.#finish = finish;
   }
 
   /**
@@ -150,6 +162,10 @@ export class FlushLoop implements Loop {
       this.#fs.remove(joinPath(this.#directory, logName(segment)));
       this.#becameDurable(slot);
       control.set(slot, SlotWord.fileBytes, 0);
+    } else if (this.#finish === "trim") {
+      trimLog(this.#fs, this.#directory, segment, end);
+      this.#becameDurable(slot);
+      control.set(slot, SlotWord.fileBytes, end);
     } else {
       const salt = control.get(slot, SlotWord.salt);
       const fileBytes = writeFooter(this.#fs, this.#directory, segment, image, end, salt);

@@ -1,7 +1,7 @@
 import type { Fs } from "../vfs/mod.ts";
 import { type Control, Word } from "../wal/mod.ts";
 import { loopFailure } from "./driver.ts";
-import { FlushLoop } from "./flush_loop.ts";
+import { type FinishMode, FlushLoop } from "./flush_loop.ts";
 import { type Host, Role } from "./host.ts";
 import { LogLoop } from "./log_loop.ts";
 import { type Loop, StepResult } from "./loop.ts";
@@ -26,12 +26,18 @@ export class InlineHost implements Host {
   #seen = 0;
 
   /** Makes the loops over `fs`. */
-  constructor(control: Control, fs: Fs, directory: string, schedule: Scheduler = queueMicrotask) {
+  constructor(
+    control: Control,
+    fs: Fs,
+    directory: string,
+    finish: FinishMode = "segment",
+    schedule: Scheduler = queueMicrotask,
+  ) {
     this.#control = control;
     this.#slabs = new SlabTable(control);
     this.#loops = {
       log: new LogLoop(control, this.#slabs, fs, directory),
-      flush: new FlushLoop(control, this.#slabs, fs, directory),
+      flush: new FlushLoop(control, this.#slabs, fs, directory, finish),
     };
     this.#schedule = schedule;
   }

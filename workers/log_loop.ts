@@ -2,6 +2,7 @@ import { type File, type Fs, joinPath } from "../vfs/mod.ts";
 import {
   alignRecord,
   checkLength,
+  closeGap,
   type Control,
   createLog,
   FILE_HEADER_BYTES,
@@ -15,7 +16,7 @@ import {
   RecordFlag,
   RecordKind,
   SEAL_SPACE_BYTES,
-  type SegmentImage,
+  SegmentImage,
   SlotState,
   SlotWord,
   Word,
@@ -49,6 +50,11 @@ export class LogLoop implements Loop {
   #file: File | undefined;
   /** Records up to here were seen published. */
   #published = 0;
+  /** Gaps that were closed, in what is not written yet. */
+  #voids: { readonly offset: number; readonly bytes: number }[] = [];
+  /** Since when the record at `#published` is awaited, by `performance.now()`. */
+  #gapSince = 0;
+  #gapAt = -1;
   /** Moving average of what a sync takes. */
   #syncMs = 0.1;
 
@@ -85,8 +91,7 @@ export class LogLoop implements Loop {
     }
     const worked = published > written;
     while (written < published) {
-      const to = Math.min(published, written + MAX_WRITE_BYTES);
-      file.writeAt(image.bytes.subarray(written, to), written);
+      const to = this.#write(file, image, written, Math.min(published, written + MAX_WRITE_BYTES));
       Atomics.add(control.words, Word.logWrites, 1);
       control.set(slot, SlotWord.written, to);
       if (control.get(slot, SlotWord.writeWanted) > written) control.announce();
@@ -102,7 +107,10 @@ export class LogLoop implements Loop {
       this.#sync(file, written);
       if (!complete) return StepResult.worked;
     }
-    if (!complete) return worked ? StepResult.worked : StepResult.idle;
+    if (!complete) {
+      if (worked || this.#closeOldGap(image)) return StepResult.worked;
+      return StepResult.idle;
+    }
     this.#finish();
     return StepResult.worked;
   }
@@ -118,7 +126,10 @@ export class LogLoop implements Loop {
     const image = slot === -1 ? undefined : this.#slabs.get(slot);
     if (image === undefined || this.#file === undefined || control.failed) return false;
     const written = control.get(slot, SlotWord.written);
-    if (control.get(slot, SlotWord.reserved) !== written) return false;
+    if (control.reservedEnd(slot) !== written) {
+      // Somebody who is attached may have died on his way: stay, to close the gap in time.
+      return !closing && Atomics.load(control.words, Word.gapTimeoutMs) > 0;
+    }
     if (control.get(slot, SlotWord.synced) < written) {
       // The flush worker is about the older segments, and rings: stay for that, but not for ever.
       if (!control.olderDurable(this.#segment)) return !closing;
@@ -172,6 +183,7 @@ export class LogLoop implements Loop {
       this.#segment = segment;
     }
     this.#published = 0;
+    this.#voids = [];
     return this.#slot !== -1;
   }
 
@@ -200,16 +212,64 @@ export class LogLoop implements Loop {
     return file;
   }
 
-  /** Walks over records whose first word is there: they are whole. */
+  /** Walks over records whose first word is there, so they are whole, and over closed gaps. */
   #findPublished(image: SegmentImage): number {
     const { words } = image;
     let offset = this.#published;
     for (;;) {
       const length = offset >> 2 < words.length ? Atomics.load(words, offset >> 2) : 0;
       if (length === 0) break;
-      offset += alignRecord(length);
+      if (length < 0) this.#voids.push({ offset, bytes: -length });
+      offset += length < 0 ? -length : alignRecord(length);
     }
     return this.#published = offset;
+  }
+
+  /** Writes `[from, to)` of the slab; where a gap was closed, a mark record of its length. Returns how far it got. */
+  #write(file: File, image: SegmentImage, from: number, to: number): number {
+    let at = from;
+    while (this.#voids.length > 0 && this.#voids[0]!.offset < to) {
+      const { offset, bytes } = this.#voids.shift()!;
+      if (offset > at) file.writeAt(image.bytes.subarray(at, offset), at);
+      file.writeAt(this.#voidRecord(offset, bytes), offset);
+      at = offset + bytes;
+    }
+    if (at < to) file.writeAt(image.bytes.subarray(at, to), at);
+    return Math.max(at, to);
+  }
+
+  #voidRecord(offset: number, bytes: number): Uint8Array {
+    const control = this.#control;
+    const slot = this.#slot;
+    const low = control.get(slot, SlotWord.baseLow);
+    const sequence = joinWords(low, control.get(slot, SlotWord.baseHigh)) + offset;
+    const image = new SegmentImage(new ArrayBuffer(bytes));
+    const kind = kindAndFlags(RecordKind.mark, 0);
+    const mark = control.get(slot, SlotWord.synced);
+    const nothing = new Uint8Array(bytes - RECORD_HEADER_BYTES);
+    const salt = control.get(slot, SlotWord.salt);
+    fillRecord(image, 0, kind, sequence, mark, NO_KEY, 0, nothing, salt);
+    publishRecord(image, 0, bytes);
+    return image.bytes;
+  }
+
+  /**
+   * Gives up on an attached writer that took space long ago and has not published it: everybody
+   * behind it waits. True if that closed a gap.
+   */
+  #closeOldGap(image: SegmentImage): boolean {
+    const control = this.#control;
+    const timeoutMs = Atomics.load(control.words, Word.gapTimeoutMs);
+    if (timeoutMs === 0 || control.reservedEnd(this.#slot) <= this.#published) return false;
+    const now = performance.now();
+    if (this.#gapAt !== this.#published) {
+      this.#gapAt = this.#published;
+      this.#gapSince = now;
+    }
+    if (now - this.#gapSince < timeoutMs) return false;
+    if (closeGap(control, this.#slot, image, this.#published) === 0) return false;
+    control.set(this.#slot, SlotWord.scribbled, 1);
+    return true;
   }
 
   #sync(file: File, written: number): void {

@@ -1,4 +1,5 @@
 import type { FsSpec } from "../vfs/mod.ts";
+import type { FinishMode } from "./flush_loop.ts";
 import type { Role } from "./host.ts";
 
 /** First message to a worker. */
@@ -12,6 +13,8 @@ export interface StartMessage {
   readonly directory: string;
   /** How to make the file system. */
   readonly fs: FsSpec;
+  /** What the flush worker makes of full logs. */
+  readonly finish: FinishMode;
   /** After how long without work the worker ends. */
   readonly idleMs: number;
 }

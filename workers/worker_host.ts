@@ -3,6 +3,7 @@ import type { FsSpec } from "../vfs/mod.ts";
 import { type Control, Word, WorkerLife } from "../wal/mod.ts";
 import { roleWords } from "./driver.ts";
 import { WORKER_URL } from "./entry.ts";
+import type { FinishMode } from "./flush_loop.ts";
 import { type Host, Role } from "./host.ts";
 import { ENDED, READY, type StartMessage, type ToWorker, WORKER_NAME_PREFIX } from "./protocol.ts";
 
@@ -14,6 +15,8 @@ export interface WorkerHostOptions {
   readonly directory: string;
   /** How the workers make their file system. */
   readonly fs: FsSpec;
+  /** What becomes of full logs. */
+  readonly finish: FinishMode;
   /** After how many milliseconds without work a worker ends; the next write starts one again. */
   readonly idleMs: number;
   /** Sends every slab's memory to a new worker, through `sendBuffer`'s shape. */
@@ -128,13 +131,14 @@ export class WorkerHost implements Host {
       this.#died(worker, role, event.message);
     };
     worker.onmessageerror = () => this.#died(worker, role, "a message could not be read");
-    const { directory, fs, idleMs } = this.#options;
+    const { directory, fs, finish, idleMs } = this.#options;
     const start: StartMessage = {
       type: "start",
       role,
       control: this.#control.buffer,
       directory,
       fs,
+      finish,
       idleMs,
     };
     worker.postMessage(start);

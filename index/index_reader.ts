@@ -30,8 +30,11 @@ import { type IndexHandle, IndexMemory } from "./_memory.ts";
  */
 export type Lookup = "found" | "absent" | "behind" | "busy";
 
-/** Tries until a lookup gives up with "busy". A change takes the writer 20 µs at most, unless it is interrupted. */
-const TRIES = 100_000;
+/**
+ * Tries until a lookup gives up with "busy", a few ms. A change takes the writer 60 µs at most, but
+ * the system may take the processor from it in the middle of one.
+ */
+const TRIES = 2_000_000;
 
 /**
  * Reads the index of another isolate, while that writes. What was found is in `segment`, `offset`,

@@ -127,3 +127,62 @@ Deno.test("HashIndex grows without losing a key, and frees places on removal", (
   }
   assert.equal(index.memoryBytes, bytes, "churn does not grow the tables");
 });
+
+/** What of `updates` is to stand, in whatever order they arrive: for each key the newest. */
+interface Update {
+  readonly key: number;
+  readonly sequence: number;
+  readonly deletes: boolean;
+}
+
+Deno.test("HashIndex ends with the newest of each key, in whatever order updates arrive", () => {
+  // Sequences on both sides of 2^32, where their high word begins.
+  const sequence = fc.oneof(
+    fc.integer({ min: 1, max: 60 }),
+    fc.nat(60).map((n) => 2 ** 32 - 30 + n),
+  );
+  const update = fc.record({ key: fc.nat(1500), sequence, deletes: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(update, {
+        minLength: 1,
+        maxLength: 4000,
+        size: "max",
+        selector: ({ key, sequence }) => `${key} ${sequence}`,
+      }),
+      (updates: readonly Update[]) => {
+        const hasher = new KeyHasher(SECRET);
+        const index = new HashIndex();
+        const model = new Map<number, Update>();
+        for (const update of updates) {
+          const { key, sequence, deletes } = update;
+          hashed(hasher, key);
+          const before = model.get(key);
+          const newer = before === undefined || before.sequence < sequence;
+          if (newer) model.set(key, update);
+          if (deletes) index.putTombstone(hasher, sequence);
+          else {
+            const replaced = newer && before !== undefined && !before.deletes;
+            assert.equal(index.put(hasher, sequence, 1, key, 100 + key, 1), replaced);
+            if (replaced) assert.equal(index.length, 100 + key);
+          }
+        }
+        const live = [...model.values()].filter((update) => !update.deletes);
+        assert.equal(index.size, live.length);
+        for (const swept of [false, true]) {
+          if (swept) index.dropTombstones();
+          for (const { key, sequence, deletes } of model.values()) {
+            assert.equal(index.find(hashed(hasher, key)), !deletes);
+            if (!deletes) assert.deepEqual([index.sequence, index.offset], [sequence, key]);
+          }
+        }
+        for (const { key, sequence } of live) {
+          assert.equal(index.remove(hashed(hasher, key), sequence - 1), false, "it is newer");
+          assert.equal(index.remove(hasher, sequence), true);
+        }
+        assert.equal(index.size, 0);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

@@ -184,8 +184,12 @@ export class CellGrowth {
     const memory = this.#memory;
     while (memory.control[Control.depth]! < depth) {
       memory.open(0, 0);
-      memory.deepen();
-      memory.close(0, 0);
+      try {
+        memory.deepen();
+      } finally {
+        // Nothing has changed if there was no memory, and readers must not wait for ever.
+        memory.close(0, 0);
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import {
   MAGIC,
   MOST_DEPTH,
   MOST_PAGES,
+  PAGE_TAIL_WORDS,
   PAGE_WORDS,
   pageBase,
 } from "./_layout.ts";
@@ -46,6 +47,11 @@ export function memoryOf(image: readonly Uint8Array[]): IndexMemory {
 /** Every page that a cell names must be there: looking up relies on it. */
 function checkDirectory(memory: IndexMemory): void {
   const { control, directory, chunks } = memory;
+  const last = chunks.at(-1)?.length ?? 0;
+  const lastPages = Math.floor(last / (PAGE_WORDS + PAGE_TAIL_WORDS));
+  if (!(control[Control.lastChunkPages]! >= 0 && control[Control.lastChunkPages]! <= lastPages)) {
+    throw notAnImage("its last chunk is cut short");
+  }
   const depth = control[Control.depth]!;
   if (!(depth >= 0 && depth <= MOST_DEPTH && CELL_WORDS << depth <= directory.length)) {
     throw notAnImage("its directory is cut short");

@@ -139,8 +139,10 @@ export class IndexMemory {
 
   /** Of the shards that the cell has a part of: 2^(8 - depth), or one. */
   #raiseVersions(position: number, depth: number): void {
-    const first = Control.versions + (position >>> (POSITION_BITS - SHARD_BITS));
-    const end = first + (1 << Math.max(0, SHARD_BITS - depth));
+    const shards = 1 << Math.max(0, SHARD_BITS - depth);
+    const shard = position >>> (POSITION_BITS - SHARD_BITS);
+    const first = Control.versions + (shard & -shards);
+    const end = first + shards;
     for (let word = first; word < end; word++) Atomics.add(this.control, word, 1);
   }
 

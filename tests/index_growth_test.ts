@@ -94,6 +94,7 @@ Deno.test("HashIndex.fromChunks() refuses what is no index, or only a part of on
   refuses("a chunk that is missing", (chunks) => chunks.pop());
   refuses("a chunk that is short", (chunks) => chunks.push(chunks.pop()!.slice(0, 4096)));
   refuses("a depth that is not the directory's", (chunks) => chunks[0]![8] = 19);
+  refuses("more pages than the last chunk has", (chunks) => chunks[0]![24] = 200);
   refuses("a cell without pages", (chunks) => chunks[1]!.fill(0, 0, 4));
   refuses("a page beyond the end of its chunk", (chunks) => chunks[1]![4] = 200);
 });

@@ -99,21 +99,50 @@ Deno.test("IndexReader.find() gives up with busy if the writer ended in the midd
   assert.equal(reader.find(hasher), "found");
 });
 
-Deno.test("IndexReader.find() is behind, never wrong, with an old handle", () => {
+Deno.test("IndexReader is told of every shard that a change has a part of", () => {
   const index = new HashIndex();
   const hasher = new KeyHasher(SECRET);
-  const old = HashIndex.attach(index.share());
-  const count = 100_000;
-  for (let key = 0; key < count; key++) index.put(keyInto(hasher, key), key + 1, 1, key, 100, 0);
-  let behind = 0;
-  for (let key = 0; key < count; key++) {
-    const result = old.find(keyInto(hasher, key));
-    assert.notEqual(result, "absent");
-    if (result === "behind") behind++;
-    else assert.equal(old.offset, key);
-  }
-  assert(behind > 0);
-  old.refresh(index.share());
-  for (let key = 0; key < count; key++) assert.equal(old.find(keyInto(hasher, key)), "found");
-  assert.equal(old.size, count);
+  const versions = new Int32Array(index.share().control).subarray(16, 16 + 256);
+  const changed = (change: () => void): number => {
+    const before = versions.slice();
+    change();
+    assert(versions.every((version) => version % 2 === 0), "nothing is left open");
+    return before.filter((version, shard) => version !== versions[shard]).length;
+  };
+  const put = (key: number) => index.put(keyInto(hasher, key), key + 1, 1, key, 100, 0);
+  assert.equal(changed(() => put(0)), 1, "a put changes one entry");
+  assert.equal(changed(() => index.remove(keyInto(hasher, 0))), 256, "what a removal moves");
+  let key = 1;
+  const grows = () => {
+    const before = index.entriesMoved;
+    while (index.entriesMoved === before) put(key++);
+  };
+  assert.equal(changed(grows), 256);
+  index.putTombstone(keyInto(hasher, 1), key);
+  assert.equal(changed(() => index.dropTombstones()), 256);
 });
+
+for (const count of [2500, 100_000]) {
+  Deno.test(`IndexReader.find() is behind, never wrong, ${count} keys after its handle`, () => {
+    const index = new HashIndex();
+    const hasher = new KeyHasher(SECRET);
+    const handle = index.share();
+    const old = HashIndex.attach(handle);
+    for (let key = 0; key < count; key++) index.put(keyInto(hasher, key), key + 1, 1, key, 100, 0);
+    // At first only chunks are added, and what is in the old ones is still found.
+    const moved = index.share().directoryGeneration !== handle.directoryGeneration;
+    assert.equal(moved, count > 10_000);
+    let behind = 0;
+    for (let key = 0; key < count; key++) {
+      const result = old.find(keyInto(hasher, key));
+      assert.notEqual(result, "absent");
+      if (result === "behind") behind++;
+      else assert.equal(old.offset, key);
+    }
+    assert(behind > 0);
+    assert.equal(behind === count, moved);
+    old.refresh(index.share());
+    for (let key = 0; key < count; key++) assert.equal(old.find(keyInto(hasher, key)), "found");
+    assert.equal(old.size, count);
+  });
+}

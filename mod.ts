@@ -19,17 +19,22 @@
 export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from "./errors/mod.ts";
 export {
   type BatchOperation,
+  type DeleteOptions,
   type Durability,
+  type Entry,
   type Key,
   type ListEntry,
   type ListOptions,
   open,
   type OpenOptions,
+  type PutCondition,
+  type PutOptions,
   type RecoveryReport,
   Store,
   type StoreStats,
   type Value,
   type VerifyProblem,
   type VerifyReport,
+  type WriteCondition,
   type WriteOptions,
 } from "./store/mod.ts";

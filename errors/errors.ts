@@ -11,6 +11,8 @@
  * - `WORKER_DIED`: a worker thread ended with an error; otherwise as `WRITE_FAILED`.
  * - `STALLED`: the disk made no progress for `stallTimeoutMs`; otherwise as `WRITE_FAILED`.
  * - `TOO_LARGE`: a key, value or batch exceeds a limit.
+ * - `CONFLICT`: the condition of a write did not hold: `version` tells what was found, `index` which
+ *   operation of a batch it was. Nothing was written.
  * - `ABORTED`: the caller's AbortSignal fired.
  *
  * Of file systems (and of the store, where one of these is the whole story):
@@ -18,7 +20,8 @@
  * - `NO_SPACE`: the disk is full.
  * - `PERMISSION`: refused by Deno's permissions or the operating system.
  * - `READ_ONLY`: the file system or handle does not take writes.
- * - `BUSY`: the file is open and this file system does not remove or replace open files.
+ * - `BUSY`: of a file: it is open and this file system does not remove or replace open files. Of a
+ *   write: it would have to wait, and `maxWaitingBytes` wait already; nothing was written.
  * - `INVALID`: an argument that the file system cannot use.
  * - `UNSUPPORTED`: this file system or platform cannot do it.
  * - `IO`: any other failure of the device.
@@ -33,6 +36,7 @@ export type ErrorCode =
   | "WORKER_DIED"
   | "STALLED"
   | "TOO_LARGE"
+  | "CONFLICT"
   | "ABORTED"
   | "NOT_FOUND"
   | "EXISTS"
@@ -55,6 +59,10 @@ export interface ErrorDetails {
   readonly offset?: number;
   /** The operation that failed, such as `open`, `writeAt` or `syncData`. */
   readonly operation?: string;
+  /** Of a `CONFLICT`: the version found, 0 if the key has no value. */
+  readonly version?: number;
+  /** Of a `CONFLICT` in a batch: which operation, counted from 0. */
+  readonly index?: number;
   /** The error underneath. */
   readonly cause?: unknown;
 }
@@ -71,6 +79,10 @@ export class FlagstoneError extends Error {
   readonly offset: number | undefined;
   /** The operation that failed, if known. */
   readonly operation: string | undefined;
+  /** Of a `CONFLICT`: the version found, 0 if the key has no value. */
+  readonly version: number | undefined;
+  /** Of a `CONFLICT` in a batch: which operation, counted from 0. */
+  readonly index: number | undefined;
 
   /** Makes an error; `message` says what was attempted, what was found, and what to do. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -79,6 +91,8 @@ export class FlagstoneError extends Error {
     this.path = details.path;
     this.offset = details.offset;
     this.operation = details.operation;
+    this.version = details.version;
+    this.index = details.index;
   }
 }
 

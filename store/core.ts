@@ -30,7 +30,7 @@ export class StoreCore {
   readonly segments: SegmentSet;
   readonly log: LogWriter;
   readonly locks: KeyLocks = new KeyLocks();
-  readonly pending: PendingWrites = new PendingWrites();
+  readonly pending: PendingWrites;
   readonly recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -44,6 +44,7 @@ export class StoreCore {
   constructor(parts: CoreParts) {
     this.directory = parts.directory;
     this.options = parts.options;
+    this.pending = new PendingWrites(parts.options.maxWaitingBytes);
     this.keys = parts.keys;
     this.index = parts.index;
     this.segments = parts.segments;

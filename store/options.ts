@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors/mod.ts";
 import { DenoFs, type Fs } from "../vfs/mod.ts";
-import type { Durability, WriteOptions } from "./types.ts";
+import type { Durability } from "./types.ts";
 
 /** Options of {@linkcode open}. All are checked before anything is touched. */
 export interface OpenOptions {
@@ -23,6 +23,8 @@ export interface OpenOptions {
   readonly idleWorkerMs?: number;
   /** Milliseconds without any progress of the disk after which waiting writes are rejected with `STALLED`, and after which `close` stops waiting; 1000 to 600000. Default 60000. */
   readonly stallTimeoutMs?: number;
+  /** Bytes of writes that may wait for memory or for their keys, 64 KiB to 1 TiB. Default 256 MiB. A write that would have to wait beyond it is refused with `BUSY`; one alone may be larger. */
+  readonly maxWaitingBytes?: number;
 }
 
 /** {@linkcode OpenOptions} with every default filled in. */
@@ -46,6 +48,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "slabs",
     "idleWorkerMs",
     "stallTimeoutMs",
+    "maxWaitingBytes",
   ];
   refuseUnknown(options, known, "options");
   const slabBytes = integer(options.slabBytes, "options.slabBytes", {
@@ -77,13 +80,12 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
       most: 600_000,
       fallback: 60_000,
     }),
+    maxWaitingBytes: integer(options.maxWaitingBytes, "options.maxWaitingBytes", {
+      least: 64 * 1024,
+      most: 1024 ** 4,
+      fallback: 256 * 1024 * 1024,
+    }),
   };
-}
-
-/** The durability that a write's options ask for, or `fallback`. */
-export function writeDurability(options: WriteOptions, fallback: Durability): Durability {
-  refuseUnknown(options, ["durability"], "options");
-  return resolveDurability(options.durability, "options.durability") ?? fallback;
 }
 
 /** Throws unless `options` is an object with none but `known` properties. */
@@ -113,7 +115,8 @@ export function show(value: unknown): string {
   return String(value);
 }
 
-function resolveDurability(value: unknown, argument: string): Durability | undefined {
+/** Checks a durability; `undefined` stays what it is. */
+export function resolveDurability(value: unknown, argument: string): Durability | undefined {
   if (value === undefined) return undefined;
   const durability = DURABILITIES.find((known) => known === value);
   if (durability !== undefined) return durability;

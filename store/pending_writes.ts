@@ -1,3 +1,4 @@
+import { FlagstoneError } from "../errors/mod.ts";
 import type { KeyBuffer } from "./keys.ts";
 
 /** A write taken apart, for when it cannot be done at once. */
@@ -16,6 +17,10 @@ export interface PreparedWrite {
   readonly lock: number;
   /** The key's hash, as a string: names the key where a string is needed. */
   readonly fingerprint: string;
+  /** Version that the key must have: see `WriteSettings.condition`. */
+  readonly condition: number;
+  /** Which operation of a batch it is, counted from 0. */
+  readonly index: number | undefined;
 }
 
 /** The hash that `keys` holds, as a string. */
@@ -24,13 +29,26 @@ export function fingerprintOf(keys: KeyBuffer): string {
   return `${h0}:${h1}:${h2}:${h3}`;
 }
 
+/** The newest waiting write of a key, and what ends when it has its place or has failed. */
+interface Shown {
+  readonly write: PreparedWrite;
+  waiting: Promise<unknown>;
+}
+
 /**
  * Writes that were called but are not in the log yet, because they wait for memory or for a key's
  * lock. Readers look here first: who reads after a call sees what was called.
  */
 export class PendingWrites {
-  readonly #newest = new Map<string, PreparedWrite>();
+  readonly #newest = new Map<string, Shown>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  /** Lets writes of `maxBytes` in all wait, or one that is larger. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** How many keys have a waiting write. */
   get size(): number {
@@ -42,22 +60,58 @@ export class PendingWrites {
     return this.#running.size;
   }
 
-  /** The newest waiting write of the key that `keys` holds. */
-  find(keys: KeyBuffer): PreparedWrite | undefined {
-    return this.#newest.size === 0 ? undefined : this.#newest.get(fingerprintOf(keys));
+  /** Space in the log that is waited for. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
-  /** Shows `writes` to readers while `work`, which does them, has not ended. */
-  during<T>(writes: readonly PreparedWrite[], work: () => Promise<T>): Promise<T> {
-    for (const write of writes) this.#newest.set(write.fingerprint, write);
+  /** The newest waiting write of the key that `keys` holds. */
+  find(keys: KeyBuffer): PreparedWrite | undefined {
+    return this.#newest.size === 0 ? undefined : this.#newest.get(fingerprintOf(keys))?.write;
+  }
+
+  /** Resolves when the newest waiting write of the key that `keys` holds waits no more; `undefined` if there is none. */
+  settledOf(keys: KeyBuffer): Promise<unknown> | undefined {
+    if (this.#newest.size === 0) return undefined;
+    return this.#newest.get(fingerprintOf(keys))?.waiting.catch(() => {});
+  }
+
+  /** Throws `BUSY` if `bytes` more are too many to wait. One write alone is never too large. */
+  admit(bytes: number): void {
+    if (this.#bytes === 0 || this.#bytes + bytes <= this.#maxBytes) return;
+    throw new FlagstoneError(
+      "BUSY",
+      `Cannot take a write of ${bytes} bytes: ${this.#bytes} bytes wait for their place already, ` +
+        `and maxWaitingBytes is ${this.#maxBytes}. Nothing was written; wait for other writes, ` +
+        `then try again.`,
+    );
+  }
+
+  /** Shows `writes` to readers, and counts `bytes` as waiting, while `work`, which does them, has not ended. */
+  during<T>(
+    writes: readonly PreparedWrite[],
+    bytes: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    this.admit(bytes);
+    this.#bytes += bytes;
+    const shown = writes.map((write): Shown => ({ write, waiting: Promise.resolve() }));
+    for (const one of shown) this.#newest.set(one.write.fingerprint, one);
     const running = work().finally(() => {
+      this.#bytes -= bytes;
       this.#running.delete(running);
-      for (const write of writes) {
-        if (this.#newest.get(write.fingerprint) === write) this.#newest.delete(write.fingerprint);
-      }
+      for (const { write } of shown) this.placed(write);
     });
+    for (const one of shown) one.waiting = running;
     this.#running.add(running);
     return running;
+  }
+
+  /** `write` is in the index, or never will be: readers need not see it here any more. */
+  placed(write: PreparedWrite): void {
+    if (this.#newest.get(write.fingerprint)?.write === write) {
+      this.#newest.delete(write.fingerprint);
+    }
   }
 
   /** Resolves when all that wait now have been done, or have failed. */

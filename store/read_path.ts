@@ -8,7 +8,7 @@ import {
   verifyRecord,
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
-import type { Key } from "./types.ts";
+import type { Entry, Key } from "./types.ts";
 
 /** Small values are handed out of chunks of this size: an allocation of its own would cost more than the read. */
 const CHUNK_BYTES = 64 * 1024;
@@ -76,16 +76,32 @@ export class ReadPath {
     return core.index.find(core.keys.hash);
   }
 
+  /** See `Store.getEntry`. */
+  async getEntry(key: Key): Promise<Entry | undefined> {
+    const core = this.#core;
+    core.assertOpen();
+    core.keys.set(key);
+    // What waits has no version yet. After the newest write that waits now, the index has the truth.
+    const settled = core.pending.settledOf(core.keys);
+    if (settled === undefined) return await this.getCommitted(key);
+    const own: Key = typeof key === "string" ? key : core.keys.copy();
+    await settled;
+    core.assertOpen();
+    return await this.getCommitted(own);
+  }
+
   /** What the index says, whatever waits: for who holds the key's lock. */
-  async getCommitted(key: Key): Promise<Uint8Array | undefined> {
+  async getCommitted(key: Key): Promise<Entry | undefined> {
     const core = this.#core;
     const { keys, index } = core;
     keys.set(key);
     if (!index.find(keys.hash)) return undefined;
-    const { segment, offset, length } = index;
+    const { segment, offset, length, sequence } = index;
     const slab = core.log.pool.resident(segment);
-    if (slab !== undefined) return this.#fromSlab(slab.image, offset, length);
-    return await this.#getLarge(segment, offset, length);
+    const value = slab === undefined
+      ? await this.#getLarge(segment, offset, length)
+      : this.#fromSlab(slab.image, offset, length);
+    return value === undefined ? undefined : { value, version: sequence };
   }
 
   /** Reads a record of the key in `keys`, whose bytes are the caller's to change once this waits. */

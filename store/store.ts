@@ -4,9 +4,12 @@ import { listKeys } from "./listing.ts";
 import { ReadPath } from "./read_path.ts";
 import type {
   BatchOperation,
+  DeleteOptions,
+  Entry,
   Key,
   ListEntry,
   ListOptions,
+  PutOptions,
   StoreStats,
   Value,
   VerifyReport,
@@ -49,9 +52,10 @@ export class Store implements AsyncDisposable {
   /**
    * Stores `value` under `key`, over what was there. Resolves to the version, a number that grows
    * with every write, as soon as `durability` is reached. The value may be reused once the call
-   * has returned. `TOO_LARGE` for a value over 1 GiB.
+   * has returned. `TOO_LARGE` for a value over 1 GiB; `CONFLICT` if a condition does not hold;
+   * `BUSY` if it would have to wait and too much waits already; `ABORTED` by its signal.
    */
-  put(key: Key, value: Value, options?: WriteOptions): Promise<number> {
+  put(key: Key, value: Value, options?: PutOptions): Promise<number> {
     try {
       return this.#writes.put(key, value, options);
     } catch (error) {
@@ -59,8 +63,11 @@ export class Store implements AsyncDisposable {
     }
   }
 
-  /** Removes `key`. Resolves to whether it had a value, once that is as durable as asked. */
-  delete(key: Key, options?: WriteOptions): Promise<boolean> {
+  /**
+   * Removes `key`. Resolves to whether it had a value, once that is as durable as asked. Rejects as
+   * `put` does.
+   */
+  delete(key: Key, options?: DeleteOptions): Promise<boolean> {
     try {
       return this.#writes.delete(key, options);
     } catch (error) {
@@ -70,7 +77,9 @@ export class Store implements AsyncDisposable {
 
   /**
    * Does all of `operations`, in their order, or none: also after a crash. Resolves to the version
-   * of the last. An empty batch does nothing and resolves to 0.
+   * of the last. An empty batch does nothing and resolves to 0. Conditions are about what is there
+   * before the batch; all are checked before anything is written, and if one does not hold, the
+   * batch rejects with `CONFLICT`, whose `index` field tells which operation it was. Else as `put`.
    */
   batch(operations: readonly BatchOperation[], options?: WriteOptions): Promise<number> {
     try {
@@ -84,14 +93,17 @@ export class Store implements AsyncDisposable {
    * Reads `key`, calls `change` with the value, and stores what it returns (`undefined`: deletes),
    * while no other write to the key is let in. Resolves to the new version; `undefined` if there
    * was nothing to delete. Reads meanwhile see the old value. A write to the same key inside
-   * `change` would wait for ever: do not await one there. `CLOSED` if the store is closed meanwhile.
+   * `change` would wait for ever: do not await one there. If the store is closed meanwhile, or the
+   * signal fires, the update rejects (`CLOSED`, `ABORTED`), and what `change` returns is dropped.
+   * Where `change` takes long, use `getEntry` and `ifVersion` instead: they lock nothing.
    */
   async update(
     key: Key,
     change: (old: Uint8Array | undefined) => Value | undefined | Promise<Value | undefined>,
     options?: WriteOptions,
   ): Promise<number | undefined> {
-    return await this.#writes.update(key, change, (at) => this.#reads.getCommitted(at), options);
+    const read = async (at: Key) => (await this.#reads.getCommitted(at))?.value;
+    return await this.#writes.update(key, change, read, options);
   }
 
   /**
@@ -110,6 +122,30 @@ export class Store implements AsyncDisposable {
   /** As `get`, without a promise; may block for a disk read. Throws what `get` rejects with. */
   getSync(key: Key): Uint8Array | undefined {
     return this.#reads.getSync(key);
+  }
+
+  /**
+   * The value of `key` with its version, or `undefined`: for a write that is to happen only if nobody
+   * else wrote meanwhile (`ifVersion`). The version is exact: if a write to the key waits for its
+   * place, so does this call. Otherwise as `get`.
+   *
+   * ```ts
+   * import { FlagstoneError, open } from "@flagstone/flagstone";
+   * await using store = await open(await Deno.makeTempDir());
+   * for (;;) {
+   *   const entry = await store.getEntry("counter");
+   *   const next = Number(new TextDecoder().decode(entry?.value)) + 1;
+   *   try {
+   *     await store.put("counter", String(next), { ifVersion: entry?.version ?? 0 });
+   *     break;
+   *   } catch (error) {
+   *     if (!(error instanceof FlagstoneError) || error.code !== "CONFLICT") throw error;
+   *   }
+   * }
+   * ```
+   */
+  async getEntry(key: Key): Promise<Entry | undefined> {
+    return await this.#reads.getEntry(key);
   }
 
   /** The value of `key` as text (UTF-8), or `undefined`. */
@@ -174,6 +210,7 @@ export class Store implements AsyncDisposable {
       },
       writes: core.writes,
       waitingWrites: core.pending.calls,
+      waitingBytes: core.pending.bytes,
       stalls: core.log.space.stalls,
       contendedLocks: core.locks.contended,
       pendingAcks: core.log.pendingAcks,

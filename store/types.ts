@@ -7,16 +7,54 @@ export type Key = string | Uint8Array;
 /** A value: bytes, or a string that is stored as UTF-8. Up to 1 GiB. */
 export type Value = Uint8Array | ArrayBuffer | string;
 
-/** Options of one write. */
+/** Options of every write. */
 export interface WriteOptions {
   /** When the promise resolves; the store's `durability` unless given. */
   readonly durability?: Durability;
+  /**
+   * Ends the wait for a place in the log. If it fires before the write has one, because it waits for
+   * memory or for its key, the write rejects with `ABORTED`, and nothing is written; afterwards it
+   * has no effect. Most writes have their place when the call returns. A write with a signal is
+   * seen by reads once it has its place.
+   */
+  readonly signal?: AbortSignal;
 }
 
-/** One write of a batch. */
+/**
+ * What a write asks of its key. It is decided when the write's turn comes, after all writes to the
+ * key that were called before; if it does not hold, the write rejects with `CONFLICT`, whose
+ * `version` field tells what was found, and nothing is written. A write with a condition is seen by
+ * reads once it has its place in the log.
+ */
+export interface WriteCondition {
+  /** The key must have this version; 0: it must have no value. Not to be given as `undefined`. */
+  readonly ifVersion?: number;
+}
+
+/** Options of {@linkcode Store.put}. */
+export interface PutOptions extends WriteOptions, PutCondition {}
+
+/** What a put asks of its key. */
+export interface PutCondition extends WriteCondition {
+  /** If true, the key must have no value: the same as `ifVersion: 0`. Default false. */
+  readonly ifAbsent?: boolean;
+}
+
+/** Options of {@linkcode Store.delete}. */
+export interface DeleteOptions extends WriteOptions, WriteCondition {}
+
+/** One write of a batch. Its condition is about what is there before the batch. */
 export type BatchOperation =
-  | { readonly type: "put"; readonly key: Key; readonly value: Value }
-  | { readonly type: "delete"; readonly key: Key };
+  | ({ readonly type: "put"; readonly key: Key; readonly value: Value } & PutCondition)
+  | ({ readonly type: "delete"; readonly key: Key } & WriteCondition);
+
+/** A value and its version. */
+export interface Entry {
+  /** The value. */
+  readonly value: Uint8Array;
+  /** Its version, as the write returned it. */
+  readonly version: number;
+}
 
 /** Which keys {@linkcode Store.list} lists. */
 export interface ListOptions {
@@ -86,6 +124,8 @@ export interface StoreStats {
   readonly writes: number;
   /** Writes that wait for memory or for a key's lock now. */
   readonly waitingWrites: number;
+  /** Space in the log that they wait for, in bytes: see `OpenOptions.maxWaitingBytes`. */
+  readonly waitingBytes: number;
   /** How often a write had to wait for memory. */
   readonly stalls: number;
   /** How often a key's lock was waited for. */

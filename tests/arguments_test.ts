@@ -46,6 +46,7 @@ Deno.test("a key that is none is refused by every call, before anything changes"
       ["delete", () => store.delete(key)],
       ["get", () => store.get(key)],
       ["getSync", () => store.getSync(key)],
+      ["getEntry", () => store.getEntry(key)],
       ["has", () => store.has(key)],
       ["update", () => store.update(key, () => "v")],
       [
@@ -103,6 +104,10 @@ Deno.test("wrong batches are refused, before anything changes", async () => {
     ["operations[1].type", [good, null]],
     ["operations[1].value", [good, { type: "delete", key: "a", value: "1" }]],
     ["operations[1].expireIn", [good, { ...good, expireIn: 1 }]],
+    ["operations[1].ifVersion", [good, { ...good, ifVersion: -1 }]],
+    ["operations[1].ifVersion", [good, { type: "delete", key: "a", ifVersion: undefined }]],
+    ["operations[1].ifAbsent", [good, { ...good, ifAbsent: 1 }]],
+    ["operations[1].ifAbsent", [good, { type: "delete", key: "a", ifAbsent: true }]],
   ];
   for (const [argument, batch] of wrong) {
     await refused(argument, () => store.batch(untyped<BatchOperation[]>(batch)));
@@ -118,6 +123,20 @@ Deno.test("wrong write and list options are refused", async () => {
   await refused("options.durability", () => store.put("a", "2", untyped({ durability: "maybe" })));
   await refused("options", () => store.put("a", "2", untyped(null)));
   await refused("options", () => store.delete("a", untyped("synced")));
+  for (const ifVersion of [undefined, null, "8", -1, 1.5, NaN, Infinity, 2 ** 53]) {
+    await refused("options.ifVersion", () => store.put("a", "2", untyped({ ifVersion })));
+    await refused("options.ifVersion", () => store.delete("a", untyped({ ifVersion })));
+  }
+  await refused("options.ifAbsent", () => store.put("a", "2", untyped({ ifAbsent: 1 })));
+  await refused("options.ifAbsent", () => store.put("a", "2", { ifAbsent: true, ifVersion: 8 }));
+  await refused("options.ifAbsent", () => store.delete("a", untyped({ ifAbsent: true })));
+  await refused("options.ifVersion", () => store.batch([], untyped({ ifVersion: 8 })));
+  await refused("options.ifVersion", () => store.update("a", () => "2", untyped({ ifVersion: 8 })));
+  const signal = {};
+  await refused("options.signal", () => store.put("a", "2", untyped({ signal })));
+  await refused("options.signal", () => store.delete("a", untyped({ signal })));
+  await refused("options.signal", () => store.batch([], untyped({ signal })));
+  await refused("options.signal", () => store.update("a", () => "2", untyped({ signal })));
   await refused("change", () => store.update("a", untyped("fn")));
   await refused("options.limit", () => store.list({ limit: -1 }).next());
   await refused("options.limit", () => store.list({ limit: 1.5 }).next());
@@ -148,6 +167,8 @@ Deno.test("wrong open options are refused before the directory is touched", asyn
     ["options.slabs", { slabs: 65 }],
     ["options.idleWorkerMs", { idleWorkerMs: 0 }],
     ["options.stallTimeoutMs", { stallTimeoutMs: Infinity }],
+    ["options.maxWaitingBytes", { maxWaitingBytes: 1000 }],
+    ["options.maxWaitingBytes", { maxWaitingBytes: Infinity }],
   ];
   for (const [argument, options] of wrong) {
     const given = options === null || Array.isArray(options)

@@ -1,0 +1,91 @@
+import type { Slab } from "../memtable/mod.ts";
+import {
+  fillRecord,
+  kindAndFlags,
+  publishRecord,
+  RecordFlag,
+  RecordKind,
+  SlotWord,
+} from "../wal/mod.ts";
+import type { StoreCore } from "./core.ts";
+import type { PreparedWrite } from "./pending_writes.ts";
+import type { Durability } from "./types.ts";
+
+/** A write that is in the log; kept in an object, so that waiting for it does not wait for its durability. */
+export interface Appended {
+  /** Version of its last record, once it is as durable as asked. */
+  readonly acknowledged: Promise<number>;
+}
+
+/** Puts records into the active slab and points the index to them. Whoever calls holds the keys' locks. */
+export class Appender {
+  readonly #core: StoreCore;
+
+  /** Appends to the log of `core`. */
+  constructor(core: StoreCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Writes records next to one another, as one batch if they are several, and publishes the first
+   * one last: the log worker sees all of them or none. `undefined` if there is no space. The promise
+   * is made in the same turn: promises wait in the order of the log.
+   */
+  append(writes: readonly PreparedWrite[], durability: Durability): Appended | undefined {
+    const core = this.#core;
+    let space = 0;
+    for (const write of writes) space += write.space;
+    const start = core.log.reserve(space);
+    if (start === -1) return undefined;
+    const slab = core.log.memtable.active!;
+    let offset = start;
+    let firstLength = 0;
+    let version = 0;
+    writes.forEach((write, i) => {
+      core.keys.load(write.key, write.flags);
+      const flags = write.flags | (i < writes.length - 1 ? RecordFlag.batchContinues : 0);
+      const length = this.fill(slab, offset, write.kind, flags, write.value);
+      if (i === 0) firstLength = length;
+      else publishRecord(slab.image, offset, length);
+      version = slab.baseSequence + offset;
+      offset += write.space;
+    });
+    publishRecord(slab.image, start, firstLength);
+    if (core.pending.size > 0) { for (const write of writes) core.pending.placed(write); }
+    const acknowledged = core.log.acknowledge(slab, offset, durability, version);
+    // Whoever asked gets to this promise some turns later; until then a failure is not unhandled.
+    acknowledged.catch(() => {});
+    return { acknowledged };
+  }
+
+  /** Fills the record of the key in `keys`, and points the index to it. Returns its length. */
+  fill(
+    slab: Slab,
+    offset: number,
+    kind: number,
+    flags: number,
+    value: Uint8Array | undefined,
+  ): number {
+    const { keys, index } = this.#core;
+    const { control } = this.#core.log;
+    const sequence = slab.baseSequence + offset;
+    const length = fillRecord(
+      slab.image,
+      offset,
+      kindAndFlags(kind, flags),
+      sequence,
+      control.get(slab.slot, SlotWord.synced),
+      keys.words,
+      keys.length,
+      value,
+      slab.salt,
+    );
+    if (kind === RecordKind.put) {
+      index.put(keys.hash, sequence, slab.segment, offset, length, keys.flags);
+    } else {
+      index.remove(keys.hash);
+    }
+    this.#core.writes++;
+    return length;
+  }
+}

@@ -1,0 +1,90 @@
+import { ArgumentError } from "../errors/mod.ts";
+import { orAborted, throwIfAborted } from "./aborting.ts";
+import type { Appended, Appender } from "./appender.ts";
+import type { StoreCore } from "./core.ts";
+import { show } from "./options.ts";
+import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
+import type { Key, Value } from "./types.ts";
+import { checkSize, prepareWrite, valueBytes } from "./write_arguments.ts";
+import type { WriteQueue } from "./write_queue.ts";
+import type { WriteSettings } from "./write_settings.ts";
+
+/** What a user's function makes of the value that it is shown; `undefined`: none. */
+export type Change = (
+  old: Uint8Array | undefined,
+) => Value | undefined | Promise<Value | undefined>;
+
+/** Parts of an update. */
+export interface UpdateParts {
+  readonly core: StoreCore;
+  readonly appender: Appender;
+  readonly queue: WriteQueue;
+  /** Reads what the index has, whatever waits. */
+  readonly read: (key: Key) => Promise<Uint8Array | undefined>;
+}
+
+/** Reads a key, calls `change`, and writes what it returns, with the key locked all the while: see `Store.update`. */
+export async function updateKey(
+  parts: UpdateParts,
+  key: Key,
+  change: Change,
+  settings: WriteSettings,
+): Promise<number | undefined> {
+  const { core, read } = parts;
+  const { signal } = settings;
+  if (typeof change !== "function") {
+    throw new ArgumentError("change", `An update needs a function: ${show(change)}`);
+  }
+  core.keys.set(key);
+  throwIfAborted(signal);
+  const own: Key = typeof key === "string" ? key : core.keys.copy();
+  const { lock } = core.keys;
+  const fingerprint = fingerprintOf(core.keys);
+  // While the user's function runs, nothing is pending: flush and close do not wait for it. A close
+  // or the signal takes the lock away from it, and what the function returns is dropped.
+  let held = true;
+  const giveUp = () => {
+    if (held) core.locks.releaseKey(lock, fingerprint);
+    held = false;
+  };
+  await orAborted(core.locks.acquire(lock, fingerprint), signal, giveUp);
+  core.updates.add(giveUp);
+  try {
+    core.assertWritable();
+    const old = await read(own);
+    const value = await orAborted(Promise.try(change, old), signal, () => {});
+    core.assertWritable();
+    const bytes = value === undefined ? undefined : valueBytes(value);
+    core.keys.set(own);
+    checkSize(core.keys.length + (bytes?.length ?? 0));
+    if (bytes === undefined && !core.index.find(core.keys.hash)) return undefined;
+    const write = prepareWrite(core.keys, bytes);
+    core.updates.delete(giveUp);
+    const appended = await append(parts, write, settings);
+    giveUp();
+    return await appended.acknowledged;
+  } finally {
+    core.updates.delete(giveUp);
+    giveUp();
+  }
+}
+
+/** At once if there is space, else in turn. A value that waits is copied: the function may have kept its buffer. */
+async function append(
+  { core, appender, queue }: UpdateParts,
+  write: PreparedWrite,
+  { durability, signal }: WriteSettings,
+): Promise<Appended> {
+  throwIfAborted(signal);
+  if (core.log.space.length === 0) {
+    const appended = appender.append([write], durability);
+    if (appended !== undefined) return appended;
+  }
+  core.pending.admit(write.space);
+  const value = write.value === undefined ? undefined : new Uint8Array(write.value);
+  return await core.pending.during(
+    [],
+    write.space,
+    () => queue.appendInTurn([{ ...write, value }], durability, signal),
+  );
+}

@@ -1,0 +1,82 @@
+import { ArgumentError } from "../errors/mod.ts";
+import { refuseUnknown, resolveDurability, show } from "./options.ts";
+import type { DeleteOptions, Durability, PutOptions, WriteOptions } from "./types.ts";
+
+/** Of a write that does not ask what was there before. */
+export const NO_CONDITION = -1;
+
+/** The options of one write, checked, with every default filled in. */
+export interface WriteSettings {
+  /** When the promise resolves. */
+  readonly durability: Durability;
+  /** Version that the key must have, 0 for no value at all; `NO_CONDITION`: whatever it has. */
+  readonly condition: number;
+  /** Ends the wait for a place in the log. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Settings of a write that gives no options. */
+export function defaultSettings(durability: Durability): WriteSettings {
+  return { durability, condition: NO_CONDITION, signal: undefined };
+}
+
+/** Settings of a put. Throws {@linkcode ArgumentError}. */
+export function putSettings(options: PutOptions, defaults: WriteSettings): WriteSettings {
+  refuseUnknown(options, ["durability", "signal", "ifVersion", "ifAbsent"], "options");
+  return { ...settings(options, defaults), condition: conditionOf(options, "options") };
+}
+
+/** Settings of a delete. Throws {@linkcode ArgumentError}. */
+export function deleteSettings(options: DeleteOptions, defaults: WriteSettings): WriteSettings {
+  refuseUnknown(options, ["durability", "signal", "ifVersion"], "options");
+  return { ...settings(options, defaults), condition: conditionOf(options, "options") };
+}
+
+/** Settings of an update or of a batch. Throws {@linkcode ArgumentError}. */
+export function writeSettings(options: WriteOptions, defaults: WriteSettings): WriteSettings {
+  refuseUnknown(options, ["durability", "signal"], "options");
+  return settings(options, defaults);
+}
+
+/** The condition that `options` state, which are those of a write or of an operation of a batch. */
+export function conditionOf(
+  options: { readonly ifVersion?: number; readonly ifAbsent?: boolean },
+  argument: string,
+): number {
+  const ifAbsent: unknown = options.ifAbsent ?? false;
+  if (typeof ifAbsent !== "boolean") {
+    throw new ArgumentError(
+      `${argument}.ifAbsent`,
+      `${argument}.ifAbsent must be a boolean: ${show(ifAbsent)}`,
+    );
+  }
+  // A version that is not there must not make a write unconditional: `ifVersion: entry?.version`.
+  if (!("ifVersion" in options)) return ifAbsent ? 0 : NO_CONDITION;
+  const ifVersion: unknown = options.ifVersion;
+  if (!Number.isSafeInteger(ifVersion) || (ifVersion as number) < 0) {
+    throw new ArgumentError(
+      `${argument}.ifVersion`,
+      `${argument}.ifVersion must be a version, or 0 for a key without a value: ${show(ifVersion)}`,
+    );
+  }
+  if (ifAbsent && ifVersion !== 0) {
+    throw new ArgumentError(
+      `${argument}.ifAbsent`,
+      `${argument} cannot have both ifAbsent and ifVersion ${ifVersion}`,
+    );
+  }
+  return ifVersion as number;
+}
+
+function settings(options: WriteOptions, defaults: WriteSettings): WriteSettings {
+  const { signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new ArgumentError(
+      "options.signal",
+      `options.signal must be an AbortSignal: ${show(signal)}`,
+    );
+  }
+  const durability = resolveDurability(options.durability, "options.durability") ??
+    defaults.durability;
+  return { durability, condition: NO_CONDITION, signal };
+}

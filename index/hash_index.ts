@@ -46,9 +46,16 @@ const MOST_REMOVED = PAGE_ENTRIES / 4;
  * Where the newest record of each key is: a hash table in shared memory, made of pages of 16 KiB.
  *
  * Growth: a directory says which two or three pages have a key's cell. A cell that is full gets one
- * page more, or becomes two, and its 1300 entries or fewer are placed anew: that takes some 20 µs,
+ * page more, or becomes two, and its 1350 entries or fewer are placed anew: that takes some 60 µs,
  * however large the index is. Cells are of unequal size, so that they do not grow at the same time
- * (see `cellPosition`): an entry of 32 bytes costs 46 bytes of memory, at any number of keys.
+ * (see `cellPosition`): an entry of 32 bytes costs 44 to 48 bytes of memory at any size beyond 50 K
+ * keys. Removing keys makes room for others, but gives no memory back.
+ *
+ * Filter: each page has a Bloom filter of a byte for each entry, which `find` asks first. It stays
+ * because it won: on a busy machine a miss took 59, 100, 225 ns with it and 90, 274, 452 ns without, at
+ * 100 K, 1 M, 10 M keys (hashing, some 40 ns, included); a hit took 5 % less to 14 % more. Tags of one
+ * byte, which also say where the entry is, were slower: a hit at 10 M keys took 392 ns, not 269, as the
+ * entry could only be read after its tag.
  *
  * Sequence: every put and tombstone carries one, and only replaces what is not newer, so that the
  * outcome does not depend on the order of arrival. `remove` leaves nothing behind, so it is only

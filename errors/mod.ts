@@ -16,3 +16,4 @@
  * @module
  */
 export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from "./errors.ts";
+export { integer, oneOf, refuseUnknown, show } from "./checks.ts";

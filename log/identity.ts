@@ -175,7 +175,7 @@ export function openDirectory(
   directory: string,
   kind: DirectoryKind,
   create: boolean,
-): { identity: Identity; lock: Lock } {
+): { identity: Identity; lock: Lock; isNew: boolean } {
   const exists = holdsOne(fs, directory, kind);
   if (!exists && !create) {
     throw new FlagstoneError(
@@ -188,10 +188,11 @@ export function openDirectory(
   const lock = lockDirectory(fs, directory, kind);
   try {
     // Looked at again: the last owner may have created it in the meantime.
-    const identity = holdsOne(fs, directory, kind)
-      ? readIdentity(fs, directory, kind)
-      : createIdentity(fs, directory, kind);
-    return { identity, lock };
+    const isNew = !holdsOne(fs, directory, kind);
+    const identity = isNew
+      ? createIdentity(fs, directory, kind)
+      : readIdentity(fs, directory, kind);
+    return { identity, lock, isNew };
   } catch (error) {
     lock.close();
     throw error;

@@ -5,6 +5,7 @@ import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "
 import { type Host, Role } from "../workers/mod.ts";
 import { AckQueue } from "./ack_queue.ts";
 import { SpaceQueue } from "./space_queue.ts";
+import { settle } from "./watermarks.ts";
 
 /** In one turn, the log worker is called again after so many bytes. */
 const EARLY_CALL_BYTES = 256 * 1024;
@@ -32,6 +33,10 @@ export interface LogWriterParts {
   readonly host: Host;
   /** See `OpenOptions.stallTimeoutMs`. */
   readonly stallTimeoutMs: number;
+  /** Milliseconds after which what nobody waits for is synced all the same; 0 = when the log has been idle. */
+  readonly syncIntervalMs: number;
+  /** Told of each slab that becomes active. */
+  readonly onActive?: ((slab: Slab) => void) | undefined;
   /** Told of each sealed segment, and the length of its file. May be told again and again. */
   readonly onSegment: (segment: number, fileBytes: number) => void;
 }
@@ -59,6 +64,11 @@ export class LogWriter {
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #stallSeen = 0;
   #flushedWaiters: (() => void)[] = [];
+  /** Who waits for a position that is not that of the newest record. */
+  #syncWaiters: { position: number; resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  #syncTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Everything below is durable. */
+  #durable = 0;
 
   /** Takes over the parts. */
   constructor(parts: LogWriterParts) {
@@ -68,7 +78,9 @@ export class LogWriter {
     this.memtable = parts.memtable;
     this.#host = parts.host;
     const active = this.memtable.active;
-    if (active !== undefined) this.#undurable.push(active);
+    if (active === undefined) return;
+    this.#undurable.push(active);
+    this.#durable = active.baseSequence + this.control.get(active.slot, SlotWord.synced);
   }
 
   /** Worker threads running. */
@@ -79,6 +91,11 @@ export class LogWriter {
   /** Promises waiting for the log worker. */
   get pendingAcks(): number {
     return this.#written.length + this.#synced.length;
+  }
+
+  /** Every record below this sequence number is durable. */
+  get durable(): number {
+    return this.#durable;
   }
 
   /** The failure that ended writing, if one did. */
@@ -98,11 +115,13 @@ export class LogWriter {
       return offset;
     }
     const rotated = memtable.rotate(bytes);
-    if (rotated) this.#undurable.push(memtable.active!);
-    this.#replenish();
-    this.ring();
-    this.#host.ring(Role.log);
+    this.#rotated(rotated);
     return rotated ? memtable.reserve(bytes) : -1;
+  }
+
+  /** Seals the active slab, and goes on in a new one if one is free. */
+  rotate(): void {
+    this.#rotated(this.memtable.rotate(0));
   }
 
   /** Asks for what `durability` means for the active slab up to `end`, and promises `value` for then. */
@@ -118,6 +137,7 @@ export class LogWriter {
       this.#calledAt = position;
       this.#host.ring(Role.log);
     }
+    if (durability !== "synced" && this.#parts.syncIntervalMs > 0) this.#armSyncTimer();
     if (durability === "memory") return Promise.resolve(value);
     const synced = durability === "synced";
     this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
@@ -133,6 +153,27 @@ export class LogWriter {
     if (end > this.control.get(slab.slot, SlotWord.synced)) {
       await this.acknowledge(slab, end, "synced", true);
     }
+  }
+
+  /** Resolves when the segment in `slab` is durable up to `end`, and with it all that is older. */
+  synced(slab: Slab, end: number): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const position = slab.baseSequence + end;
+    if (position <= this.#durable) return Promise.resolve();
+    this.ring();
+    this.control.raise(slab.slot, SlotWord.syncWanted, end);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#syncWaiters.push({ position, resolve, reject });
+    return promise;
+  }
+
+  /**
+   * From now on other threads may append: they are given up on when they have taken space and not
+   * used it for `gapTimeoutMs`, and the owner listens for as long as the program runs.
+   */
+  share(gapTimeoutMs: number): void {
+    Atomics.store(this.control.words, Word.gapTimeoutMs, gapTimeoutMs);
+    this.#watch();
   }
 
   /** Resolves when every sealed slab is a segment. */
@@ -174,7 +215,11 @@ export class LogWriter {
    */
   async release(reason: FlagstoneError): Promise<boolean> {
     const ended = await this.#host.stop(this.#parts.stallTimeoutMs);
+    // Attached threads learn of the end.
+    this.control.announce();
+    Atomics.notify(this.control.words, Word.epoch);
     clearTimeout(this.#stallTimer);
+    clearTimeout(this.#syncTimer);
     this.#onProgress();
     this.#fail(this.#failure ?? reason);
     if (ended) this.#removeNext();
@@ -208,11 +253,16 @@ export class LogWriter {
   readonly #news = (): void => {
     this.#watching = false;
     this.#onProgress();
-    if (this.#outstanding()) this.#watch();
+    if (this.#outstanding() || this.#isShared()) this.#watch();
   };
 
+  #isShared(): boolean {
+    return Atomics.load(this.control.words, Word.gapTimeoutMs) > 0;
+  }
+
   #outstanding(): boolean {
-    return this.pendingAcks > 0 || this.space.length > 0 || this.#unsealedSlabs() > 0;
+    return this.pendingAcks > 0 || this.#syncWaiters.length > 0 || this.space.length > 0 ||
+      this.#unsealedSlabs() > 0;
   }
 
   /** Brings the main thread's view up to date with the workers' words. */
@@ -230,6 +280,7 @@ export class LogWriter {
     this.#settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
+    if (this.#isShared()) this.#serveAttached();
     const { pool } = this;
     if (this.space.length > 0) {
       this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
@@ -239,25 +290,55 @@ export class LogWriter {
 
   /** Keeps the promises that the watermarks cover. */
   #settle(): void {
-    const { control } = this;
-    let durable = 0;
-    for (const { slot, segment, baseSequence, image } of this.#undurable) {
-      const state = control.get(slot, SlotWord.state);
-      const { active, logged } = SlotState;
-      // The slot may have gone all the way round, and have another segment by now.
-      const gone = state < active || state > logged ||
-        control.get(slot, SlotWord.segment) >>> 0 !== segment;
-      const isLogged = gone || state === logged;
-      const synced = control.get(slot, SlotWord.synced);
-      const isDurable = gone || (isLogged && synced === control.get(slot, SlotWord.end));
-      const limit = baseSequence + image.bytes.length;
-      this.#written.settle(isLogged ? limit : baseSequence + control.get(slot, SlotWord.written));
-      // Without what is older, what is durable here means nothing, and no worker says that it is.
-      this.#synced.settle(isDurable ? limit : baseSequence + synced);
-      if (isDurable) durable++;
-      if (!isLogged) break;
+    const durable = settle(this.control, this.#undurable, this.#written, this.#synced);
+    this.#durable = Math.max(this.#durable, durable);
+    if (this.#syncWaiters.length > 0) this.#settleSyncWaiters();
+  }
+
+  #settleSyncWaiters(): void {
+    const kept = this.#syncWaiters.filter(({ position }) => position > this.#durable);
+    const settled = this.#syncWaiters.filter(({ position }) => position <= this.#durable);
+    this.#syncWaiters = kept;
+    for (const { resolve } of settled) resolve();
+  }
+
+  #rotated(done: boolean): void {
+    if (done) {
+      const slab = this.memtable.active!;
+      this.#undurable.push(slab);
+      this.#parts.onActive?.(slab);
     }
-    this.#undurable.splice(0, durable);
+    this.#replenish();
+    this.ring();
+    this.#host.ring(Role.log);
+  }
+
+  /** Rotates for attached writers, who cannot; and calls the log worker for them if it has ended. */
+  #serveAttached(): void {
+    const { control, memtable } = this;
+    const wanted = Atomics.load(control.words, Word.rotateWanted);
+    if (wanted !== 0) {
+      const full = memtable.active?.segment;
+      if (full === undefined || full === wanted >>> 0) this.rotate();
+      if (memtable.active !== undefined) Atomics.store(control.words, Word.rotateWanted, 0);
+    }
+    const { active } = memtable;
+    if (active === undefined) return;
+    if (control.reservedEnd(active.slot) >= memtable.prepareAt && memtable.prepare()) {
+      this.#host.ring(Role.flush);
+    }
+    if (control.reservedEnd(active.slot) > control.get(active.slot, SlotWord.written)) {
+      this.#host.ring(Role.log);
+    }
+  }
+
+  #armSyncTimer(): void {
+    if (this.#syncTimer !== undefined) return;
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = undefined;
+      this.flush().catch(() => {});
+    }, this.#parts.syncIntervalMs);
+    Deno.unrefTimer(this.#syncTimer);
   }
 
   /**
@@ -278,6 +359,7 @@ export class LogWriter {
     this.#written.rejectAll(error);
     this.#synced.rejectAll(error);
     this.space.fail(error);
+    for (const { reject } of this.#syncWaiters.splice(0)) reject(error);
     this.#wakeFlushed();
   }
 

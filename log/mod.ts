@@ -11,7 +11,12 @@
  * @module
  */
 export * from "./ack_queue.ts";
+export * from "./attached_wal.ts";
 export * from "./identity.ts";
 export * from "./log_writer.ts";
 export * from "./space_queue.ts";
 export * from "./start_log.ts";
+export * from "./wal.ts";
+export * from "./wal_reader.ts";
+export * from "./wal_types.ts";
+export * from "./watermarks.ts";

@@ -1,4 +1,4 @@
-import { type BufferListener, Memtable, SlabPool } from "../memtable/mod.ts";
+import { type BufferListener, Memtable, type Slab, SlabPool } from "../memtable/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
 import { Control, type RecoveredLog } from "../wal/mod.ts";
 import { type FinishMode, type Host, InlineHost, WorkerHost } from "../workers/mod.ts";
@@ -11,6 +11,7 @@ export interface LogOptions {
   readonly slabs: number;
   readonly idleWorkerMs: number;
   readonly stallTimeoutMs: number;
+  readonly syncIntervalMs?: number;
 }
 
 /** Makes the host of a log's loops; simulations bring their own. */
@@ -40,12 +41,13 @@ export interface LogParts {
   readonly makeHost: HostFactory | undefined;
   /** Brings the directory back to what was acknowledged. */
   readonly recover: () => LogPosition;
+  readonly onActive?: (slab: Slab) => void;
   readonly onSegment: (segment: number, fileBytes: number) => void;
 }
 
 /** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
 export async function startLog(parts: LogParts): Promise<LogWriter> {
-  const { directory, options, storeId, onSegment } = parts;
+  const { directory, options, storeId, onActive, onSegment } = parts;
   const { fs, slabBytes, stallTimeoutMs } = options;
   const control = new Control(options.slabs);
   let pool: SlabPool | undefined;
@@ -61,7 +63,8 @@ export async function startLog(parts: LogParts): Promise<LogWriter> {
     const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
     await started;
     const shared = { fs, directory, control, pool, memtable, host };
-    return new LogWriter({ ...shared, stallTimeoutMs, onSegment });
+    const syncIntervalMs = options.syncIntervalMs ?? 0;
+    return new LogWriter({ ...shared, stallTimeoutMs, syncIntervalMs, onActive, onSegment });
   } catch (error) {
     await Promise.allSettled([started]);
     await host.stop(stallTimeoutMs);

@@ -52,6 +52,11 @@ export class Memtable {
     return this.#active;
   }
 
+  /** First sequence number that the next slab will give. */
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
   /** How many slabs were sealed. */
   get rotations(): number {
     return this.#rotations;

@@ -175,6 +175,34 @@ export class SlabPool {
     });
   }
 
+  /**
+   * Gives every slot memory of the usual size; false if some slot holds a segment in memory of
+   * another size: once that is flushed, call again.
+   */
+  allocateAll(): boolean {
+    const { slabBytes } = this.#options;
+    let all = true;
+    for (let slot = 0; slot < this.#control.slots; slot++) {
+      const state = this.#control.get(slot, SlotWord.state);
+      const length = this.#images[slot]?.bytes.length;
+      if (state === SlotState.free) this.#imageFor(slot, slabBytes);
+      else if (length !== slabBytes && state === SlotState.flushed) {
+        this.#resident.delete(this.#control.get(slot, SlotWord.segment) >>> 0);
+        this.#control.set(slot, SlotWord.state, SlotState.free);
+        this.#imageFor(slot, slabBytes);
+      } else if (length !== slabBytes) all = false;
+    }
+    return all;
+  }
+
+  /** The memory of every slot, and which one of the slot's it is. */
+  memory(): { buffers: SharedArrayBuffer[]; generations: number[] } {
+    return {
+      buffers: this.#images.map((image) => image!.bytes.buffer as SharedArrayBuffer),
+      generations: this.#images.map((_, slot) => this.#control.get(slot, SlotWord.generation)),
+    };
+  }
+
   #fill(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
     const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
     const slot = this.#freeSlot(slabBytes);

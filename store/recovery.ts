@@ -4,6 +4,7 @@ import type { Identity } from "../log/mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import { type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import {
+  FILE_HEADER_BYTES,
   type FileHeader,
   logName,
   LogRecovery,
@@ -15,6 +16,7 @@ import {
   recordKind,
   recordSequence,
   type RecoveredLog,
+  SEAL_SPACE_BYTES,
   type SegmentImage,
   segmentName,
   UNKNOWN_SEQUENCES,
@@ -80,6 +82,8 @@ export class Recovery {
       checkOwner: (header, segment, path) => this.#checkOwner(header, segment, path),
       record: (image, segment, offset, length) => this.#replay(image, segment, offset, length),
       complete: (image, segment, end, salt) => {
+        // Nothing but a seal: a slab that had to make room for a larger one.
+        if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) return this.#removeLogs([segment]);
         const fileBytes = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
         this.#segments.add(segment, fileBytes);
       },

@@ -196,7 +196,6 @@ export class LogRecovery {
   }
 
   #complete(log: OpenedLog, scan: LogScan): void {
-    if (scan.records === 1) return this.#remove([log.segment]); // Nothing but a seal.
     this.#writeAgain(log, scan);
     log.file.close();
     this.#visitor.complete(log.image, log.segment, scan.end, log.header.salt);

@@ -157,15 +157,15 @@ export class FlushLoop implements Loop {
     if (image === undefined) return StepResult.needsBuffer;
     const segment = control.get(slot, SlotWord.segment) >>> 0;
     const end = control.get(slot, SlotWord.end);
-    if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) {
+    if (this.#finish === "trim") {
+      trimLog(this.#fs, this.#directory, segment, end);
+      this.#becameDurable(slot);
+      control.set(slot, SlotWord.fileBytes, end);
+    } else if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) {
       // A slab that had to make room for a larger one before it held anything.
       this.#fs.remove(joinPath(this.#directory, logName(segment)));
       this.#becameDurable(slot);
       control.set(slot, SlotWord.fileBytes, 0);
-    } else if (this.#finish === "trim") {
-      trimLog(this.#fs, this.#directory, segment, end);
-      this.#becameDurable(slot);
-      control.set(slot, SlotWord.fileBytes, end);
     } else {
       const salt = control.get(slot, SlotWord.salt);
       const fileBytes = writeFooter(this.#fs, this.#directory, segment, image, end, salt);

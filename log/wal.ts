@@ -1,0 +1,415 @@
+import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
+import type { Lock } from "../vfs/mod.ts";
+import { RECORD_HEADER_BYTES, recordLength, recordSpace, Word } from "../wal/mod.ts";
+import { appendRecords } from "./append_records.ts";
+import { LOG_KIND, openDirectory } from "./identity.ts";
+import type { Durability } from "./log_writer.ts";
+import type { HostFactory } from "./start_log.ts";
+import { noSuchRecord, WalEngine, type WalParts } from "./wal_engine.ts";
+import { type ResolvedWalOptions, resolveWalOptions, writeDurability } from "./wal_options.ts";
+import type { WalRecord } from "./wal_reader.ts";
+import { cutAfter, dropBefore } from "./wal_segments.ts";
+import type {
+  AppendOptions,
+  CorruptionPolicy,
+  IterateOptions,
+  WalHandle,
+  WalOptions,
+  WalRecovery,
+  WalStats,
+} from "./wal_types.ts";
+
+const POLICIES: readonly CorruptionPolicy[] = ["throw", "stop", "skip"];
+/** Until an attached thread that has taken space and not used it is given up on. */
+const GAP_TIMEOUT_MS = 2000;
+
+/**
+ * A write-ahead log on its own: records in the order of appending, each with a log sequence number
+ * (LSN) that is its position in bytes, ascending, and never given twice. Made by `Wal.open`, ended by
+ * `close` or `await using`. It belongs to the thread that opened it, which may make any number of
+ * calls at once; other threads append through `share`.
+ *
+ * After a failed write or sync nothing more is accepted: every append and sync rejects with the
+ * failure (`WRITE_FAILED`, `NO_SPACE`, `WORKER_DIED`, `STALLED`), iteration goes on.
+ */
+export class Wal<T = Uint8Array> implements AsyncDisposable {
+  /** The directory that holds the log. */
+  readonly directory: string;
+  readonly #options: ResolvedWalOptions<T>;
+  readonly #parts: WalParts<T>;
+  readonly #lock: Lock;
+  readonly #recovery: WalRecovery;
+  /** Replaced when the log is cut. */
+  #engine: WalEngine<T>;
+  #appends = 0;
+  /** The log is being cut, or closed, once this settles. */
+  #exclusive: Promise<unknown> = Promise.resolve();
+  #cutting = false;
+  #closing = false;
+  #closed: Promise<void> | undefined;
+  #shared = false;
+
+  private constructor(parts: WalParts<T>, lock: Lock, engine: WalEngine<T>) {
+    this.directory = parts.directory;
+    this.#parts = parts;
+    this.#options = parts.options;
+    this.#lock = lock;
+    this.#engine = engine;
+    this.#recovery = engine.recovery;
+  }
+
+  /**
+   * Opens the log in `directory`, creating it if there is none. What a crash tore is cut off; what it
+   * left is made durable.
+   *
+   * @throws {ArgumentError} for a wrong option, before anything is touched
+   * @throws {FlagstoneError} `LOCKED` if it is open elsewhere; `NOT_A_STORE` if the directory holds
+   * something else; `NOT_FOUND` if it is missing and `create` is false; `CORRUPT` if something that
+   * was durable is damaged or missing, with `path` and `offset`; `NEWER_FORMAT`; `PERMISSION`,
+   * `READ_ONLY`, `NO_SPACE`, `IO` as the file system has it
+   */
+  static async open<T = Uint8Array>(directory: string, options?: WalOptions<T>): Promise<Wal<T>> {
+    return await Wal.openWith(directory, options, undefined);
+  }
+
+  /** As `open`, with a host of the caller's choice: for simulations. */
+  static async openWith<T = Uint8Array>(
+    directory: string,
+    options: WalOptions<T> | undefined,
+    makeHost: HostFactory | undefined,
+  ): Promise<Wal<T>> {
+    if (typeof directory !== "string" || directory === "") {
+      throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
+    }
+    const resolved = resolveWalOptions(options);
+    // The work below is synchronous; this makes every failure a rejection all the same.
+    await Promise.resolve();
+    const { fs, create } = resolved;
+    const { identity, lock, isNew } = openDirectory(fs, directory, LOG_KIND, create);
+    try {
+      const parts = { directory, options: resolved, storeId: identity.storeId, makeHost };
+      return new Wal(parts, lock, await WalEngine.start(parts, isNew));
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  /** LSN from which on records are kept. */
+  get head(): number {
+    return this.#engine.head;
+  }
+
+  /** LSN above every record: no record has it yet. */
+  get end(): number {
+    return this.#engine.end;
+  }
+
+  /** Every record below this LSN survives a power loss. */
+  get durable(): number {
+    return this.#engine.log.durable;
+  }
+
+  /** True if no record is kept. */
+  get isEmpty(): boolean {
+    return this.iterate().next().done === true;
+  }
+
+  /**
+   * Appends a record. Resolves to its LSN once it is as durable as asked (by default at once; `sync`
+   * makes durable); waits for memory if the disk is slower. The value is copied before this returns.
+   *
+   * @throws {ArgumentError} `value` is no `Uint8Array`, without a codec
+   * @throws {FlagstoneError} `TOO_LARGE` over `maxRecordBytes`, `CLOSED`, or the log's failure
+   */
+  append(value: T, options?: AppendOptions): Promise<number> {
+    try {
+      const durability = this.#durability(options);
+      const bytes = this.#encode(value);
+      return this.#append([bytes], durability);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** As `append`, durable: resolves once fdatasync covers the record. */
+  appendAndSync(value: T): Promise<number> {
+    return this.append(value, { durability: "synced" });
+  }
+
+  /** Appends several records as one: after a crash all are there, or none. Resolves to their LSNs. */
+  async appendBatch(values: readonly T[], options?: AppendOptions): Promise<number[]> {
+    if (!Array.isArray(values)) {
+      throw new ArgumentError("values", `A batch must be an array: ${show(values)}`);
+    }
+    const durability = this.#durability(options);
+    const all = Array.from(values, (value) => this.#encode(value));
+    const total = all.reduce((sum, bytes) => sum + recordSpace(0, bytes.length), 0);
+    this.#checkLength(total - RECORD_HEADER_BYTES, "a batch");
+    this.#assertWritable();
+    if (all.length === 0) return [];
+    let lsn = await this.#append(all, durability);
+    return all.map((bytes) => {
+      const own = lsn;
+      lsn += recordSpace(0, bytes.length);
+      return own;
+    });
+  }
+
+  /**
+   * Makes durable what was appended so far, or what was appended up to the record `lsn`, whichever
+   * is given. Records of other threads are included as far as they are in the log.
+   */
+  async sync(lsn?: number): Promise<void> {
+    this.#assertWritable();
+    const { log } = this.#engine;
+    if (lsn === undefined) return await log.flush();
+    checkLsn(lsn);
+    if (lsn >= this.end) {
+      throw new ArgumentError("lsn", `No record has the LSN ${lsn}: the log ends at ${this.end}`);
+    }
+    if (lsn < log.durable) return;
+    const slab = log.pool.residents.findLast(({ baseSequence }) => baseSequence <= lsn);
+    if (slab === undefined) return await log.flush();
+    const offset = lsn - slab.baseSequence;
+    await log.synced(slab, offset + Math.max(8, recordLength(slab.image, offset)));
+  }
+
+  /**
+   * The records that are in the log now, oldest first; those appended meanwhile are not part of it.
+   * Reads up to 1 MiB at a time, without a promise; segments that are dropped meanwhile stay until
+   * the iteration ends. `CORRUPT` where a record does not match its checksum, unless `onCorruption`
+   * says otherwise.
+   */
+  iterate(options: IterateOptions = {}): Generator<WalRecord<T>, void> {
+    refuseUnknown(options, ["from", "onCorruption"], "options");
+    const policy = options.onCorruption ?? "throw";
+    if (!POLICIES.includes(policy)) {
+      throw new ArgumentError(
+        "options.onCorruption",
+        `options.onCorruption must be one of ${POLICIES.join(", ")}: ${show(policy)}`,
+      );
+    }
+    if (options.from !== undefined) checkLsn(options.from);
+    this.#assertOpen();
+    return this.#engine.iterate(options.from, this.end, policy);
+  }
+
+  /** As `iterate({ from: lsn })`: from the record that has this LSN on. */
+  iterateFrom(lsn: number): Generator<WalRecord<T>, void> {
+    return this.iterate({ from: lsn });
+  }
+
+  /**
+   * Drops records below `lsn`, as far as whole segments go: a checkpoint. Resolves to the new head;
+   * a record at or above `lsn` is never dropped. The files go one after another, durably.
+   */
+  async truncateBefore(lsn: number): Promise<number> {
+    this.#assertWritable();
+    checkLsn(lsn);
+    return await this.#alone(() => {
+      dropBefore(this.#options.fs, this.directory, this.#engine.segments, lsn);
+      return this.head;
+    });
+  }
+
+  /**
+   * Drops every record after the one that has this LSN, durably; their LSNs are not given again.
+   * Appends under way are waited for. `BUSY` while other threads are attached.
+   */
+  async truncateAfter(lsn: number): Promise<void> {
+    this.#assertWritable();
+    checkLsn(lsn);
+    if (this.#shared) {
+      throw new FlagstoneError(
+        "BUSY",
+        `Cannot cut the log in ${this.directory}: other threads may append to it. Close it, open ` +
+          `it again, and cut it before it is shared.`,
+        { path: this.directory },
+      );
+    }
+    await this.#alone(async () => {
+      const { segments } = this.#engine;
+      const found = this.#engine.iterate(lsn, this.end, "throw").next();
+      if (found.done === true) throw noSuchRecord(lsn);
+      const space = recordSpace(0, found.value.bytes.length);
+      await this.#engine.stop(closedError(this.directory));
+      cutAfter(this.#options.fs, this.directory, segments, lsn, space);
+      this.#engine = await WalEngine.start(this.#parts, false);
+    });
+  }
+
+  /**
+   * A handle with which other threads of this program append to the log: post it to a Worker, which
+   * calls `attachWal(handle)`. Up to 15 at a time. A thread that dies in the middle of an append is
+   * found after two seconds and what it had begun is skipped; the other handles then say `CLOSED`, and
+   * have to be made anew. `UNSUPPORTED` if the log's file system is one that only this thread has.
+   */
+  async share(): Promise<WalHandle> {
+    this.#assertWritable();
+    this.#shared = true;
+    const { log } = this.#engine;
+    const { pool, control, memtable } = log;
+    while (!pool.allocateAll()) {
+      if (pool.slabBytes !== memtable.active?.image.bytes.length) log.rotate();
+      await log.flushed();
+    }
+    log.share(GAP_TIMEOUT_MS);
+    const { buffers, generations } = pool.memory();
+    const { maxRecordBytes } = this.#options;
+    return { control: control.buffer, slabs: buffers, generations, maxRecordBytes };
+  }
+
+  /** Figures about the log, as of now. */
+  stats(): WalStats {
+    this.#assertOpen();
+    const { control, pool, space, threads } = this.#engine.log;
+    return {
+      head: this.head,
+      end: this.end,
+      durable: this.durable,
+      segments: this.#engine.segments.all.length,
+      appends: this.#appends,
+      stalls: space.stalls,
+      logWrites: Atomics.load(control.words, Word.logWrites),
+      logSyncs: Atomics.load(control.words, Word.logSyncs),
+      slabMemoryBytes: pool.memoryBytes,
+      threads,
+      recovery: this.#recovery,
+    };
+  }
+
+  /**
+   * Syncs everything, ends the workers, gives up the lock. Idempotent. Rejects with the log's failure
+   * if it has one; it is closed all the same.
+   */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true;
+    await this.#exclusive;
+    let ended = true;
+    try {
+      ended = await this.#engine.stop(closedError(this.directory));
+    } finally {
+      if (ended) this.#lock.close();
+      else this.#engine.log.onceEnded(() => this.#lock.close());
+    }
+  }
+
+  /** Does `work` when no other such work is under way; nothing is appended meanwhile. */
+  async #alone<R>(work: () => R | Promise<R>): Promise<R> {
+    const turn = this.#exclusive.then(async () => {
+      this.#assertWritable();
+      this.#cutting = true;
+      try {
+        return await work();
+      } finally {
+        this.#cutting = false;
+      }
+    });
+    this.#exclusive = turn.catch(() => {});
+    return await turn;
+  }
+
+  #append(values: readonly Uint8Array[], durability: Durability): Promise<number> {
+    this.#assertWritable();
+    const { log } = this.#engine;
+    if (log.space.length === 0) {
+      const place = appendRecords(log, values);
+      if (place !== undefined) {
+        this.#appends += values.length;
+        const { slab, start, end } = place;
+        return log.acknowledge(slab, end, durability, slab.baseSequence + start);
+      }
+    }
+    return this.#appendLater(values.map((bytes) => new Uint8Array(bytes)), durability);
+  }
+
+  /** Waits for memory, behind those who wait already. */
+  async #appendLater(values: readonly Uint8Array[], durability: Durability): Promise<number> {
+    const { log } = this.#engine;
+    const { space } = log;
+    let turn = space.wait();
+    log.ring();
+    for (;;) {
+      await turn;
+      let place: ReturnType<typeof appendRecords>;
+      try {
+        place = appendRecords(log, values);
+      } catch (error) {
+        space.done();
+        throw error;
+      }
+      if (place === undefined) {
+        turn = space.again();
+        continue;
+      }
+      this.#appends += values.length;
+      const { slab, start, end } = place;
+      // In this order: promises stand in the order of the log.
+      const kept = log.acknowledge(slab, end, durability, slab.baseSequence + start);
+      space.done();
+      return await kept;
+    }
+  }
+
+  #encode(value: T): Uint8Array {
+    const bytes = this.#options.codec.encode(value);
+    this.#checkLength(bytes.length, "a record");
+    return bytes;
+  }
+
+  #checkLength(bytes: number, what: string): void {
+    const { maxRecordBytes } = this.#options;
+    if (bytes <= maxRecordBytes) return;
+    throw new FlagstoneError(
+      "TOO_LARGE",
+      `Cannot append ${what} of ${bytes} bytes: maxRecordBytes is ${maxRecordBytes}.`,
+      { path: this.directory },
+    );
+  }
+
+  #durability(options: AppendOptions | undefined): Durability {
+    if (options === undefined) return this.#options.durability;
+    refuseUnknown(options, ["durability"], "options");
+    return writeDurability(options, this.#options.durability);
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw closedError(this.directory);
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen();
+    const { failure } = this.#engine.log;
+    if (failure !== undefined) throw failure;
+    if (this.#cutting) {
+      throw new FlagstoneError(
+        "BUSY",
+        `Cannot use the log in ${this.directory} while it is being cut: await truncateAfter first.`,
+        { path: this.directory },
+      );
+    }
+  }
+}
+
+function checkLsn(lsn: number): void {
+  if (Number.isSafeInteger(lsn) && lsn >= 0) return;
+  throw new ArgumentError("lsn", `An LSN is a whole number from 0 on: ${show(lsn)}`);
+}
+
+function closedError(directory: string): FlagstoneError {
+  return new FlagstoneError(
+    "CLOSED",
+    `Cannot use the log in ${directory}: it was closed. Open it again.`,
+    { path: directory },
+  );
+}

@@ -1,8 +1,8 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import { atomicWrite, exists, type Fs, joinPath, readFile, temporarySuffix } from "../vfs/mod.ts";
+import { readLogStoreHeader, withFile } from "./_log_store_files.ts";
 import {
   corruptLog,
-  decodeLogStoreHeader,
   encodeLogStoreHeader,
   LogStoreFileKind,
   newLogId,
@@ -26,7 +26,12 @@ export function openHead(fs: Fs, dir: string, hasSegments: boolean): LogHead {
   const path = joinPath(dir, HEAD_NAME);
   if (exists(fs, path)) {
     const kind = LogStoreFileKind.head;
-    const header = decodeLogStoreHeader(readFile(fs, path), kind, path, hasSegments);
+    const header = withFile(fs.openReadWrite(path), (file) => {
+      const read = readLogStoreHeader(file, kind, hasSegments);
+      // A log that was copied here need not be durable.
+      file.sync();
+      return read;
+    });
     const { position: head, extent: firstSegment, id } = header;
     if (firstSegment <= head) return { head, firstSegment, id };
     throw corruptLog(path, 24, `the head, ${head}, lies before the first segment, ${firstSegment}`);

@@ -3,7 +3,6 @@ import {
   DenoFs,
   dirName,
   durableMkdirAll,
-  durableRename,
   exists,
   type File,
   type Fs,
@@ -67,7 +66,7 @@ export class FileLogStore implements LogStore {
   readonly #lock: Lock;
   readonly #preallocateBytes: number;
   readonly #id: Uint8Array;
-  /** Undefined only if it could not be opened again after it was replaced. */
+  /** Undefined only while it is replaced, and after that if it could not be opened: the next read tries again. */
   #file: File | undefined;
   #head: number;
   #length: number;
@@ -163,9 +162,10 @@ export class FileLogStore implements LogStore {
   readAt(into: Uint8Array, position: number): number {
     this.#state.checkOpen("readAt");
     checkBytes("into", into);
+    const file = this.#opened();
     checkPosition(position, this.#head);
     const count = Math.min(into.length, Math.max(0, this.#length - position));
-    if (count > 0) readFully(this.#opened(), into.subarray(0, count), this.#offset(position));
+    if (count > 0) readFully(file, into.subarray(0, count), this.#offset(position));
     return count;
   }
 
@@ -249,30 +249,27 @@ export class FileLogStore implements LogStore {
     this.#file = undefined;
     try {
       old.close();
-      durableRename(this.#fs, temporary, this.path, { syncContent: false });
+      this.#fs.rename(temporary, this.path);
+      this.#head = position;
+      syncDirectory(this.#fs, dirName(this.path));
     } finally {
-      this.#reopen(position);
+      this.#opened();
     }
+    this.#allocated = this.#length;
   }
 
-  /** Opens what has the name now: the new file, or the old one if the rename failed. */
-  #reopen(position: number): void {
+  /** The file; after it was replaced, what has the name now: the new one, or the old one if the rename failed. */
+  #opened(): File {
+    if (this.#file !== undefined) return this.#file;
     const file = this.#fs.openReadWrite(this.path);
     try {
-      const header = readLogStoreHeader(file, LogStoreFileKind.file, true);
-      if (header.position === position) this.#allocated = this.#length;
-      this.#head = header.position;
-      this.#file = file;
+      // Asked, for a rename that threw may have happened.
+      this.#head = readLogStoreHeader(file, LogStoreFileKind.file, true).position;
+      return this.#file = file;
     } catch (error) {
       closeQuietly(file);
       throw error;
     }
-  }
-
-  #opened(): File {
-    // Only a failed change can have left it so, and that is what this throws.
-    if (this.#file === undefined) this.#state.checkWritable("readAt");
-    return this.#file!;
   }
 
   /** Where a position is in the file. */

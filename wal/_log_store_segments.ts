@@ -61,13 +61,12 @@ export class LogSegments {
   use(segment: LogSegment): void {
     this.#open.delete(segment);
     this.#open.add(segment);
-    if (this.#open.size <= this.#maxOpen) return;
     for (const old of this.#open) {
+      if (this.#open.size <= this.#maxOpen) return;
       // A handle that was written through is kept: its sync is what tells of a failed write.
       if (old.dirty || old === segment) continue;
       this.#open.delete(old);
       old.close();
-      return;
     }
   }
 

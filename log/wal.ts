@@ -72,7 +72,10 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     return await Wal.openWith(directory, options, undefined);
   }
 
-  /** As `open`, with a host of the caller's choice: for simulations. */
+  /**
+   * As `open`, with a host of the caller's choice: for simulations.
+   * @internal
+   */
   static async openWith<T = Uint8Array>(
     directory: string,
     options: WalOptions<T> | undefined,

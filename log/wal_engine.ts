@@ -1,10 +1,10 @@
 import { ArgumentError, type FlagstoneError } from "../errors/mod.ts";
-import { SlotWord } from "../wal/mod.ts";
+import { recordSpace, SlotWord } from "../wal/mod.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { type HostFactory, startLog } from "./start_log.ts";
 import { recoverWal, type WalSegment } from "./wal_files.ts";
 import type { ResolvedWalOptions } from "./wal_options.ts";
-import { FIRST_OFFSET, type WalRecord, WalSegmentReader } from "./wal_reader.ts";
+import { FIRST_OFFSET, WalRecord, WalSegmentReader } from "./wal_reader.ts";
 import { WalSegments } from "./wal_segments.ts";
 import type { CorruptionPolicy, WalRecovery } from "./wal_types.ts";
 
@@ -94,32 +94,46 @@ export class WalEngine<T> {
     return active.baseSequence + control.reservedEnd(active.slot);
   }
 
-  /** The records from LSN `from` on, below `end`. */
+  /** The records from LSN `from` on, below `end`. Throws `ArgumentError` if no record has that LSN. */
   *iterate(
     from: number | undefined,
     end: number,
     policy: CorruptionPolicy,
   ): Generator<WalRecord<T>, void> {
+    if (from === end) return;
     const segments = this.segments.from(from ?? 0, end);
     using _pin = this.segments.pin(segments);
-    let expected = from === end ? undefined : from;
-    if (expected !== undefined && segments.length === 0) throw noSuchRecord(expected);
-    for (const segment of segments) {
-      const start = expected === undefined ? FIRST_OFFSET : expected - segment.base;
-      const limit = Math.min(end - segment.base, segment.end ?? this.#limitOf(segment));
-      const { codec } = this.#parts.options;
-      const records = this.#reader.read(segment, start, limit, codec, policy);
-      for (;;) {
-        const next = records.next();
-        if (expected !== undefined && (next.done || next.value.lsn !== expected)) {
-          throw noSuchRecord(expected);
-        }
-        expected = undefined;
-        if (!next.done) yield next.value;
-        else if (next.value) break;
-        else return;
-      }
+    const [first] = segments;
+    if (from !== undefined && (first === undefined || !this.#isRecord(first, from, end))) {
+      throw noSuchRecord(from);
     }
+    for (const segment of segments) {
+      const start = segment === first && from !== undefined ? from - segment.base : FIRST_OFFSET;
+      const wentOn = yield* this.#read(segment, start, end, policy);
+      if (!wentOn) return;
+    }
+  }
+
+  /** True if a record has this LSN. Costs one read, unless it has none, or is damaged. */
+  #isRecord(segment: WalSegment, lsn: number, end: number): boolean {
+    const offset = lsn - segment.base;
+    if (offset < FIRST_OFFSET || offset % 8 !== 0) return false;
+    if (this.#read(segment, offset, end, "stop").next().value instanceof WalRecord) return true;
+    // Damaged, or within a record? Only a walk from the segment's start can tell.
+    for (const record of this.#read(segment, FIRST_OFFSET, end, "skip")) {
+      if (record.lsn < lsn && record.lsn + recordSpace(0, record.bytes.length) > lsn) return false;
+    }
+    return lsn < end;
+  }
+
+  #read(
+    segment: WalSegment,
+    start: number,
+    end: number,
+    policy: CorruptionPolicy,
+  ): Generator<WalRecord<T>, boolean> {
+    const limit = Math.min(end - segment.base, segment.end ?? this.#limitOf(segment));
+    return this.#reader.read(segment, start, limit, this.#parts.options.codec, policy);
   }
 
   #limitOf({ segment }: WalSegment): number {

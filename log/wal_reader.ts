@@ -63,7 +63,7 @@ export class WalSegmentReader {
    * yet. What is read is copied first, so a slab may be reused meanwhile.
    */
   *read<T>(
-    { segment, base, salt }: WalSegment,
+    { segment, base, end, salt }: WalSegment,
     from: number,
     limit: number,
     codec: Codec<T>,
@@ -78,8 +78,8 @@ export class WalSegmentReader {
       let at = 0;
       while (at + RECORD_HEADER_BYTES <= available) {
         const length = recordLength(image, at);
-        if (length === 0) return true;
-        if (length < 0) {
+        if (length === 0 && end === undefined) return true;
+        if (length < 0 && end === undefined) {
           // The gap of a writer that died.
           at -= length;
           continue;

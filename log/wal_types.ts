@@ -95,8 +95,12 @@ export interface WalStats {
  * log is closed, or until a thread that used it died in the middle of an append.
  */
 export interface WalHandle {
+  /** The words that threads share. */
   readonly control: SharedArrayBuffer;
+  /** Memory of the slabs. */
   readonly slabs: readonly SharedArrayBuffer[];
+  /** Which memory of its slot each of them is. */
   readonly generations: readonly number[];
+  /** Longest record, in bytes. */
   readonly maxRecordBytes: number;
 }

@@ -233,3 +233,21 @@ Deno.test("LogStore.truncateBefore() on a full disk changes nothing, and the log
     assert.deepEqual(contentOf(store), bytesFrom(20, 1));
   }
 });
+
+Deno.test("LogStore.truncateBefore() that fails when nobody knows the head is the last change", () => {
+  for (const kind of kinds) {
+    for (const rule of [{ on: "rename" }, { on: "sync", path: /^\/d(\/log)?$/ }] as const) {
+      const crash = new CrashFs();
+      const fs = new FaultFs(crash);
+      const store = kind.open(fs, "/d");
+      store.writeAt(bytesFrom(0, 20), 0);
+      store.sync();
+      fs.arm({ ...rule, times: 1, fault: { kind: "error", code: "IO" } });
+      const first = fails("WRITE_FAILED", () => store.truncateBefore(15));
+      // Below a head that may be durable by now, a write could be lost although a sync returned.
+      assert.equal(fails("WRITE_FAILED", () => store.writeAt(bytesFrom(0, 1), 15)), first);
+      assert.deepEqual(contentOf(store), bytesFrom(store.head, 20 - store.head));
+      store.close();
+    }
+  }
+});

@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import { atomicWrite, exists, type Fs, joinPath, readFile, temporarySuffix } from "../vfs/mod.ts";
+import { atomicWrite, exists, type Fs, joinPath, temporarySuffix } from "../vfs/mod.ts";
 import { readLogStoreHeader, withFile } from "./_log_store_files.ts";
 import {
   corruptLog,

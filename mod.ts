@@ -17,8 +17,11 @@
  * @module
  */
 export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from "./errors/mod.ts";
+export type { Codec } from "./codec/mod.ts";
 export {
   type BatchOperation,
+  type Compression,
+  type CompressionOptions,
   type DeleteOptions,
   type Durability,
   type Entry,
@@ -33,6 +36,7 @@ export {
   Store,
   type StoreStats,
   type Value,
+  type ValueOptions,
   type VerifyProblem,
   type VerifyReport,
   type WriteCondition,

@@ -13,6 +13,7 @@
  * - `TOO_LARGE`: a key, value or batch exceeds a limit.
  * - `CONFLICT`: the condition of a write did not hold: `version` tells what was found, `index` which
  *   operation of a batch it was. Nothing was written.
+ * - `UNKNOWN_CODEC`: a value was compressed by a codec that `open` was not given.
  * - `ABORTED`: the caller's AbortSignal fired.
  *
  * Of file systems (and of the store, where one of these is the whole story):
@@ -37,6 +38,7 @@ export type ErrorCode =
   | "STALLED"
   | "TOO_LARGE"
   | "CONFLICT"
+  | "UNKNOWN_CODEC"
   | "ABORTED"
   | "NOT_FOUND"
   | "EXISTS"

@@ -1,3 +1,4 @@
+import { valueHeader } from "../codec/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import {
   fillRecord,
@@ -86,6 +87,11 @@ export class Appender {
       index.remove(keys.hash);
     }
     this.#core.writes++;
+    if (value !== undefined) {
+      this.#core.storedValueBytes += value.length;
+      const compressed = (keys.flags & RecordFlag.compressed) !== 0;
+      this.#core.valueBytes += compressed ? valueHeader(value).rawBytes : value.length;
+    }
     return length;
   }
 }

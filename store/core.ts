@@ -1,8 +1,15 @@
+import { type Codecs } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { HashIndex } from "../index/mod.ts";
 import type { LogWriter } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
+import {
+  type CompressionSettings,
+  Compressor,
+  resolveCodecs,
+  resolveCompression,
+} from "./compression.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { PendingWrites } from "./pending_writes.ts";
@@ -31,6 +38,10 @@ export class StoreCore {
   readonly log: LogWriter;
   readonly locks: KeyLocks = new KeyLocks();
   readonly pending: PendingWrites;
+  readonly codecs: Codecs;
+  /** How values are compressed unless a write says otherwise. */
+  readonly compression: CompressionSettings | undefined;
+  readonly compressor: Compressor;
   readonly recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -38,6 +49,10 @@ export class StoreCore {
   closing = false;
   /** Writes accepted. */
   writes = 0;
+  /** Length of the values put. */
+  valueBytes = 0;
+  /** Bytes that were stored for them. */
+  storedValueBytes = 0;
   readonly #lock: Lock;
 
   /** Takes over the parts. */
@@ -50,6 +65,11 @@ export class StoreCore {
     this.segments = parts.segments;
     this.log = parts.log;
     this.recovery = parts.recovery;
+    const { codecs, compression, fs, idleWorkerMs } = parts.options;
+    this.codecs = resolveCodecs(codecs);
+    this.compression = resolveCompression(compression, this.codecs);
+    // A store whose loops run on this thread, step by step, compresses on it too.
+    this.compressor = new Compressor(this.codecs, fs.spec === undefined ? undefined : idleWorkerMs);
     this.#lock = parts.lock;
   }
 
@@ -81,6 +101,7 @@ export class StoreCore {
    * hangs in a call of the system may yet write when that returns: then the lock is kept until it has.
    */
   async release(): Promise<void> {
+    this.compressor.close();
     const ended = await this.log.release(closedError(this.directory));
     this.segments.close();
     if (ended) this.#lock.close();

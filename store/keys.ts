@@ -10,6 +10,9 @@ import {
 import { show } from "./options.ts";
 import type { Key } from "./types.ts";
 
+/** Flags that say something of the key or of its value, and so belong in the index too. */
+const LASTING_FLAGS = RecordFlag.bytesKey | RecordFlag.compressed;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Strings up to this length are encoded by a loop, which is faster than a call into the runtime. */
@@ -26,7 +29,7 @@ export class KeyBuffer {
   readonly words: Int32Array = new Int32Array((MAX_KEY_BYTES + 1) / 4 + 1);
   /** Length of the key. */
   length = 0;
-  /** `RecordFlag.bytesKey` if the key was given as bytes, else 0. */
+  /** `RecordFlag.bytesKey` if the key was given as bytes, `RecordFlag.compressed` once its value is. */
   flags = 0;
   readonly #bytes = new Uint8Array(this.words.buffer);
 
@@ -53,7 +56,7 @@ export class KeyBuffer {
   /** Takes in bytes that are known to be a key, and hashes them. */
   load(bytes: Uint8Array, flags: number): void {
     this.#setBytes(bytes);
-    this.flags = flags & RecordFlag.bytesKey;
+    this.flags = flags & LASTING_FLAGS;
     this.hash.hash(this.words, this.length);
   }
 

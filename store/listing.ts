@@ -17,6 +17,7 @@ import {
 import type { StoreCore } from "./core.ts";
 import { boundBytes, keyOf } from "./keys.ts";
 import { refuseUnknown, show } from "./options.ts";
+import { sizesOf } from "./value_sizes.ts";
 import type { ListEntry, ListOptions } from "./types.ts";
 
 /** Keys listed in one turn of the event loop, before others get one. */
@@ -58,9 +59,8 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
     core.keys.load(next.key, next.flags);
     if (!core.index.find(core.keys.hash)) continue;
     listed++;
-    const { sequence, length, flags } = core.index;
-    const size = length - RECORD_HEADER_BYTES - next.key.length;
-    yield { key: keyOf(next.key, flags), version: sequence, size };
+    const { sequence, flags } = core.index;
+    yield { key: keyOf(next.key, flags), version: sequence, ...sizesOf(core, next.key.length) };
   }
 }
 

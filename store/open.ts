@@ -8,6 +8,7 @@ import {
   STORE_KIND,
 } from "../log/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
+import { resolveCodecs, resolveCompression } from "./compression.ts";
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
@@ -40,8 +41,10 @@ export async function openWith(
     throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
   }
   const resolved = resolveOptions(options);
+  const codecs = resolveCodecs(resolved.codecs);
+  resolveCompression(resolved.compression, codecs);
   // The work below is synchronous; this makes every failure a rejection all the same.
-  await Promise.resolve();
+  await Promise.all(Array.from(codecs.values(), (codec) => codec.init?.()));
   const { fs, create } = resolved;
   const { identity, lock } = openDirectory(fs, directory, STORE_KIND, create);
   try {

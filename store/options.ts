@@ -1,6 +1,7 @@
+import type { Codec } from "../codec/mod.ts";
 import { ArgumentError } from "../errors/mod.ts";
 import { DenoFs, type Fs } from "../vfs/mod.ts";
-import type { Durability } from "./types.ts";
+import type { Compression, Durability } from "./types.ts";
 
 /** Options of {@linkcode open}. All are checked before anything is touched. */
 export interface OpenOptions {
@@ -12,6 +13,10 @@ export interface OpenOptions {
   readonly create?: boolean;
   /** The file system. Default: the operating system's. One that only this thread can reach makes the store work without Workers. */
   readonly fs?: Fs;
+  /** How values are compressed unless the write says otherwise. Default `none`. What is stored already stays readable. */
+  readonly compression?: Compression;
+  /** Codecs beside zstd, for `compression` and for reading what they have written: see `Codec`. */
+  readonly codecs?: readonly Codec[];
 
   // What it costs.
 
@@ -44,6 +49,8 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "durability",
     "create",
     "fs",
+    "compression",
+    "codecs",
     "slabBytes",
     "slabs",
     "idleWorkerMs",
@@ -68,6 +75,8 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     durability: resolveDurability(options.durability, "options.durability") ?? "synced",
     create,
     fs,
+    compression: options.compression ?? "none",
+    codecs: options.codecs ?? [],
     slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
     slabs: integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 }),
     idleWorkerMs: integer(options.idleWorkerMs, "options.idleWorkerMs", {

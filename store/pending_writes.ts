@@ -1,3 +1,4 @@
+import type { LentValue } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { KeyBuffer } from "./keys.ts";
 
@@ -8,11 +9,13 @@ export interface PreparedWrite {
   /** The key's bytes. */
   readonly key: Uint8Array;
   /** Lasting bits of `RecordFlag`. */
-  readonly flags: number;
-  /** The value; `undefined` for a delete. */
-  readonly value: Uint8Array | undefined;
+  flags: number;
+  /** The value as it is to be stored: compressed if `flags` say so. `undefined` for a delete. */
+  value: Uint8Array | undefined;
   /** Space of the record. */
-  readonly space: number;
+  space: number;
+  /** Of a value that is being compressed on another thread: until it is, `value` is its raw form. */
+  readonly lent: LentValue | undefined;
   /** The word of the key's lock. */
   readonly lock: number;
   /** The key's hash, as a string: names the key where a string is needed. */

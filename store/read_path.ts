@@ -1,13 +1,20 @@
 import { FlagstoneError } from "../errors/mod.ts";
+import type { Slab } from "../memtable/mod.ts";
 import type { SegmentReader } from "../segment/mod.ts";
 import {
   alignRecord,
+  logName,
   RECORD_HEADER_BYTES,
+  RecordFlag,
+  recordFlags,
   recordLength,
   SegmentImage,
   verifyRecord,
 } from "../wal/mod.ts";
+import type { ValuePlace } from "../codec/mod.ts";
+import { joinPath } from "../vfs/mod.ts";
 import type { StoreCore } from "./core.ts";
+import type { PreparedWrite } from "./pending_writes.ts";
 import type { Entry, Key } from "./types.ts";
 
 /** Small values are handed out of chunks of this size: an allocation of its own would cost more than the read. */
@@ -38,19 +45,19 @@ export class ReadPath {
     const { keys, index } = core;
     keys.set(key);
     const pending = core.pending.find(keys);
-    if (pending !== undefined) {
-      return pending.value === undefined ? undefined : new Uint8Array(pending.value);
-    }
+    if (pending !== undefined) return this.#fromPending(pending);
     if (!index.find(keys.hash)) return undefined;
     const { segment, offset, length } = index;
     const slab = core.log.pool.resident(segment);
-    if (slab !== undefined) return this.#fromSlab(slab.image, offset, length);
+    if (slab !== undefined) return this.#fromSlab(slab, offset, length);
     const reader = core.segments.reader(segment);
     const at = this.#room(length);
     const image = at === -1 ? new SegmentImage(new ArrayBuffer(alignRecord(length))) : this.#chunk;
     const start = Math.max(at, 0);
     reader.readAt(image.bytes.subarray(start, start + length), offset);
-    return this.#verified(image, start, offset, length, reader);
+    const stored = this.#verified(image, start, offset, length, reader);
+    if (stored === undefined || !isCompressed(image, start)) return stored;
+    return core.compressor.decompress(stored, { path: reader.path, offset });
   }
 
   /** See `Store.get`. */
@@ -59,11 +66,10 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index } = core;
     keys.set(key);
-    const large = core.pending.size === 0 && index.find(keys.hash) &&
-      index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined;
-    return large
-      ? this.#getLarge(index.segment, index.offset, index.length)
-      : Promise.resolve(this.getSync(key));
+    const slow = core.pending.size === 0 && index.find(keys.hash) &&
+      ((index.flags & RecordFlag.compressed) !== 0 ||
+        (index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined));
+    return slow ? this.#getSlowly() : Promise.resolve(this.getSync(key));
   }
 
   /** See `Store.has`. */
@@ -96,43 +102,70 @@ export class ReadPath {
     const { keys, index } = core;
     keys.set(key);
     if (!index.find(keys.hash)) return undefined;
-    const { segment, offset, length, sequence } = index;
-    const slab = core.log.pool.resident(segment);
-    const value = slab === undefined
-      ? await this.#getLarge(segment, offset, length)
-      : this.#fromSlab(slab.image, offset, length);
-    return value === undefined ? undefined : { value, version: sequence };
+    const version = index.sequence;
+    const value = await this.#getSlowly();
+    return value === undefined ? undefined : { value, version };
   }
 
-  /** Reads a record of the key in `keys`, whose bytes are the caller's to change once this waits. */
-  async #getLarge(
-    segment: number,
-    offset: number,
-    length: number,
-  ): Promise<Uint8Array | undefined> {
-    const { keys } = this.#core;
+  /**
+   * The value of the key in `keys`, of which `index` has just found the record; large reads and large
+   * decompressions do not block. Once this waits, `keys` may have another key.
+   */
+  async #getSlowly(): Promise<Uint8Array | undefined> {
+    const { keys, index, compressor, log, segments } = this.#core;
+    const { segment, offset, length } = index;
+    const slab = log.pool.resident(segment);
+    if (slab !== undefined) {
+      if (!isCompressed(slab.image, offset)) return this.#fromSlab(slab, offset, length);
+      const stored = this.#storedIn(slab.image, offset, length);
+      if (stored === undefined) return undefined;
+      return await compressor.decompressAsync(stored, this.#placeIn(slab, offset));
+    }
     const key = keys.copy();
-    const reader = this.#core.segments.reader(segment);
+    const reader = segments.reader(segment);
     const image = new SegmentImage(new ArrayBuffer(alignRecord(length)));
-    await reader.readAtAsync(image.bytes.subarray(0, length), offset);
+    const into = image.bytes.subarray(0, length);
+    if (length > SYNC_READ_BYTES) await reader.readAtAsync(into, offset);
+    else reader.readAt(into, offset);
     keys.load(key, 0);
-    return this.#verified(image, 0, offset, length, reader);
+    const stored = this.#verified(image, 0, offset, length, reader);
+    if (stored === undefined || !isCompressed(image, 0)) return stored;
+    return await compressor.decompressAsync(stored, { path: reader.path, offset });
   }
 
-  #fromSlab(image: SegmentImage, offset: number, length: number): Uint8Array | undefined {
-    const { keys } = this.#core;
-    if (!keys.matches(image, offset)) return undefined;
-    const from = offset + RECORD_HEADER_BYTES + keys.length;
-    const size = length - RECORD_HEADER_BYTES - keys.length;
+  #fromPending({ value, flags }: PreparedWrite): Uint8Array | undefined {
+    if (value === undefined) return undefined;
+    if ((flags & RecordFlag.compressed) === 0) return new Uint8Array(value);
+    return this.#core.compressor.decompress(value, { path: this.#core.directory, offset: 0 });
+  }
+
+  #fromSlab(slab: Slab, offset: number, length: number): Uint8Array | undefined {
+    const stored = this.#storedIn(slab.image, offset, length);
+    if (stored === undefined) return undefined;
+    if (isCompressed(slab.image, offset)) {
+      return this.#core.compressor.decompress(stored, this.#placeIn(slab, offset));
+    }
+    const size = stored.length;
     const at = this.#room(size);
     const value = at === -1
       ? new Uint8Array(size)
       : new Uint8Array(this.#chunk.bytes.buffer, at, size);
-    value.set(image.bytes.subarray(from, from + size));
+    value.set(stored);
     return value;
   }
 
-  /** The value of a record that was read from a file to `start` in `image`, once it is known to be right. */
+  /** A view of the value in a slab, if the record is of the key in `keys`. */
+  #storedIn(image: SegmentImage, offset: number, length: number): Uint8Array | undefined {
+    const { keys } = this.#core;
+    if (!keys.matches(image, offset)) return undefined;
+    return image.bytes.subarray(offset + RECORD_HEADER_BYTES + keys.length, offset + length);
+  }
+
+  #placeIn(slab: Slab, offset: number): ValuePlace {
+    return { path: joinPath(this.#core.directory, logName(slab.segment)), offset };
+  }
+
+  /** The stored value of a record that was read from a file to `start` in `image`, once it is known to be right. */
   #verified(
     image: SegmentImage,
     start: number,
@@ -167,4 +200,8 @@ export class ReadPath {
     this.#chunkUsed = alignRecord(bytes);
     return 0;
   }
+}
+
+function isCompressed(image: SegmentImage, offset: number): boolean {
+  return (recordFlags(image, offset) & RecordFlag.compressed) !== 0;
 }

@@ -12,8 +12,8 @@ import type {
   PutOptions,
   StoreStats,
   Value,
+  ValueOptions,
   VerifyReport,
-  WriteOptions,
 } from "./types.ts";
 import { Verification } from "./verify.ts";
 import { WritePath } from "./write_path.ts";
@@ -81,7 +81,7 @@ export class Store implements AsyncDisposable {
    * before the batch; all are checked before anything is written, and if one does not hold, the
    * batch rejects with `CONFLICT`, whose `index` field tells which operation it was. Else as `put`.
    */
-  batch(operations: readonly BatchOperation[], options?: WriteOptions): Promise<number> {
+  batch(operations: readonly BatchOperation[], options?: ValueOptions): Promise<number> {
     try {
       return this.#writes.batch(operations, options);
     } catch (error) {
@@ -100,7 +100,7 @@ export class Store implements AsyncDisposable {
   async update(
     key: Key,
     change: (old: Uint8Array | undefined) => Value | undefined | Promise<Value | undefined>,
-    options?: WriteOptions,
+    options?: ValueOptions,
   ): Promise<number | undefined> {
     const read = async (at: Key) => (await this.#reads.getCommitted(at))?.value;
     return await this.#writes.update(key, change, read, options);
@@ -209,6 +209,8 @@ export class Store implements AsyncDisposable {
         flushed: pool.count(SlotState.flushed),
       },
       writes: core.writes,
+      valueBytes: core.valueBytes,
+      storedValueBytes: core.storedValueBytes,
       waitingWrites: core.pending.calls,
       waitingBytes: core.pending.bytes,
       stalls: core.log.space.stalls,
@@ -217,7 +219,7 @@ export class Store implements AsyncDisposable {
       logWrites: Atomics.load(control.words, Word.logWrites),
       logSyncs: Atomics.load(control.words, Word.logSyncs),
       rotations: core.log.memtable.rotations,
-      threads: core.log.threads,
+      threads: core.log.threads + core.compressor.threads,
       recovery: core.recovery,
     };
   }

@@ -20,6 +20,28 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How values are compressed: none, a codec by its name (`zstd` is always there), or with its level. */
+export type Compression = "none" | "zstd" | (string & Record<never, never>) | CompressionOptions;
+
+/**
+ * How values are compressed. A value is stored as it is unless an eighth of it is saved. Values of 64
+ * KiB and more are compressed by zstd on a thread of their own; all others on the calling one.
+ */
+export interface CompressionOptions {
+  /** `zstd`, or the name of a codec that `open` was given. */
+  readonly codec: string;
+  /** Higher: smaller and slower. zstd: 1 to 19, default 1. */
+  readonly level?: number;
+  /** Values shorter than this are stored as they are. Default 512: below, little is saved for some 20 µs. */
+  readonly minBytes?: number;
+}
+
+/** Options of a write that has values: {@linkcode Store.batch}, {@linkcode Store.update}. */
+export interface ValueOptions extends WriteOptions {
+  /** How the values are compressed; as the store does it unless given. */
+  readonly compression?: Compression;
+}
+
 /**
  * What a write asks of its key. It is decided when the write's turn comes, after all writes to the
  * key that were called before; if it does not hold, the write rejects with `CONFLICT`, whose
@@ -32,7 +54,7 @@ export interface WriteCondition {
 }
 
 /** Options of {@linkcode Store.put}. */
-export interface PutOptions extends WriteOptions, PutCondition {}
+export interface PutOptions extends ValueOptions, PutCondition {}
 
 /** What a put asks of its key. */
 export interface PutCondition extends WriteCondition {
@@ -78,8 +100,10 @@ export interface ListEntry {
   readonly key: Key;
   /** Version of the value, as `put` returned it. */
   readonly version: number;
-  /** Length of the value in bytes. */
+  /** Length of the value in bytes. If it is compressed, listing reads a few bytes of it. */
   readonly size: number;
+  /** Bytes that are stored for it: `size`, or less if it is compressed. */
+  readonly storedSize: number;
 }
 
 /** What recovery found when the store was opened. */
@@ -122,6 +146,10 @@ export interface StoreStats {
   };
   /** Writes accepted since the store was opened: puts, deletes, and operations of batches. */
   readonly writes: number;
+  /** Length of the values that were put since the store was opened, in bytes. */
+  readonly valueBytes: number;
+  /** Bytes that were stored for them: less than `valueBytes` where values are compressed. */
+  readonly storedValueBytes: number;
   /** Writes that wait for memory or for a key's lock now. */
   readonly waitingWrites: number;
   /** Space in the log that they wait for, in bytes: see `OpenOptions.maxWaitingBytes`. */

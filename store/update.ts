@@ -5,8 +5,8 @@ import type { StoreCore } from "./core.ts";
 import { show } from "./options.ts";
 import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { Key, Value } from "./types.ts";
-import { checkSize, prepareWrite, valueBytes } from "./write_arguments.ts";
-import type { WriteQueue } from "./write_queue.ts";
+import { checkSize, compressWrite, prepareWrite, valueBytes } from "./write_arguments.ts";
+import { giveBack, type WriteQueue } from "./write_queue.ts";
 import type { WriteSettings } from "./write_settings.ts";
 
 /** What a user's function makes of the value that it is shown; `undefined`: none. */
@@ -72,19 +72,25 @@ export async function updateKey(
 /** At once if there is space, else in turn. A value that waits is copied: the function may have kept its buffer. */
 async function append(
   { core, appender, queue }: UpdateParts,
-  write: PreparedWrite,
-  { durability, signal }: WriteSettings,
+  prepared: PreparedWrite,
+  { durability, signal, compression }: WriteSettings,
 ): Promise<Appended> {
   throwIfAborted(signal);
-  if (core.log.space.length === 0) {
+  const write = compressWrite(prepared, core.compressor, compression);
+  if (core.log.space.length === 0 && write.lent === undefined) {
     const appended = appender.append([write], durability);
     if (appended !== undefined) return appended;
   }
-  core.pending.admit(write.space);
-  const value = write.value === undefined ? undefined : new Uint8Array(write.value);
-  return await core.pending.during(
-    [],
-    write.space,
-    () => queue.appendInTurn([{ ...write, value }], durability, signal),
-  );
+  try {
+    core.pending.admit(write.space);
+    const own = write.value === undefined || write.lent !== undefined;
+    const value = own ? write.value : new Uint8Array(write.value!);
+    return await core.pending.during(
+      [],
+      write.space,
+      () => queue.appendInTurn([{ ...write, value }], durability, signal),
+    );
+  } finally {
+    giveBack([write]);
+  }
 }

@@ -6,7 +6,11 @@ import {
   FILE_HEADER_BYTES,
   logName,
   RECORD_HEADER_BYTES,
+  RecordFlag,
+  recordFlags,
   recordKeyBytes,
+  RecordKind,
+  recordKind,
   recordLength,
   recordSequence,
   SegmentImage,
@@ -126,9 +130,25 @@ export class Verification {
         return offset;
       }
       this.#records++;
+      this.#checkValue(image, path, offset, length);
       offset += alignRecord(length);
     }
     return offset;
+  }
+
+  /** A compressed value is decompressed: that is the only way to know that it can be. */
+  #checkValue(image: SegmentImage, path: string, offset: number, length: number): void {
+    const compressed = recordKind(image, offset) === RecordKind.put &&
+      (recordFlags(image, offset) & RecordFlag.compressed) !== 0;
+    if (!compressed) return;
+    const start = offset + RECORD_HEADER_BYTES + recordKeyBytes(image, offset);
+    try {
+      const stored = image.bytes.subarray(start, offset + length);
+      this.#core.compressor.decompress(stored, { path, offset });
+    } catch (error) {
+      if (!(error instanceof FlagstoneError)) throw error;
+      this.#problem(path, offset, error.message);
+    }
   }
 
   #problem(path: string, offset: number, message: string): void {

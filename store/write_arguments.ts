@@ -1,13 +1,12 @@
 import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
-import { RecordKind, recordSpace } from "../wal/mod.ts";
+import { RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
+import type { CompressionSettings, Compressor } from "./compression.ts";
 import type { KeyBuffer } from "./keys.ts";
+import { MAX_VALUE_BYTES } from "./limits.ts";
 import { refuseUnknown, show } from "./options.ts";
 import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { BatchOperation, Value } from "./types.ts";
 import { conditionOf, NO_CONDITION } from "./write_settings.ts";
-
-/** Longest value, in bytes: 1 GiB. A batch may hold that much in all. */
-export const MAX_VALUE_BYTES = 1024 * 1024 * 1024;
 
 const PUT_FIELDS = ["type", "key", "value", "ifVersion", "ifAbsent"];
 const DELETE_FIELDS = ["type", "key", "ifVersion"];
@@ -73,11 +72,40 @@ export function prepareWrite(
     key: keys.copy(),
     flags: keys.flags,
     value,
+    lent: undefined,
     space: recordSpace(keys.length, value?.length ?? 0),
     lock: keys.lock,
     fingerprint: fingerprintOf(keys),
     condition,
     index,
+  };
+}
+
+/** `write` with its value compressed if it is worth it, or lent to the thread that does that. */
+export function compressWrite(
+  write: PreparedWrite,
+  compressor: Compressor,
+  settings: CompressionSettings | undefined,
+): PreparedWrite {
+  const { value } = write;
+  if (settings === undefined || value === undefined || value.length < settings.minBytes) {
+    return write;
+  }
+  if (compressor.isLarge(value, settings)) {
+    const lent = compressor.lend(value, settings);
+    return { ...write, value: lent.raw, lent };
+  }
+  const stored = compressor.compress(value, settings);
+  return stored === undefined ? write : storedWrite(write, stored);
+}
+
+/** `write` with `stored` as its compressed value. */
+export function storedWrite(write: PreparedWrite, stored: Uint8Array): PreparedWrite {
+  return {
+    ...write,
+    value: stored,
+    flags: write.flags | RecordFlag.compressed,
+    space: recordSpace(write.key.length, stored.length),
   };
 }
 

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors/mod.ts";
-import { publishRecord, RecordKind, recordSpace } from "../wal/mod.ts";
+import { publishRecord, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
 import { throwIfAborted } from "./aborting.ts";
 import { Appender } from "./appender.ts";
 import { checkCondition, checkConditions } from "./conditions.ts";
@@ -12,10 +12,16 @@ import type {
   Key,
   PutOptions,
   Value,
-  WriteOptions,
+  ValueOptions,
 } from "./types.ts";
 import { type Change, updateKey } from "./update.ts";
-import { checkSize, prepareOperation, prepareWrite, valueBytes } from "./write_arguments.ts";
+import {
+  checkSize,
+  compressWrite,
+  prepareOperation,
+  prepareWrite,
+  valueBytes,
+} from "./write_arguments.ts";
 import { WriteQueue } from "./write_queue.ts";
 import {
   defaultSettings,
@@ -42,20 +48,31 @@ export class WritePath {
     this.#core = core;
     this.#appender = new Appender(core);
     this.#queue = new WriteQueue(core, this.#appender);
-    this.#defaults = defaultSettings(core.options.durability);
+    this.#defaults = defaultSettings(core.options.durability, core.compression);
   }
 
   /** See `Store.put`. */
   put(key: Key, value: Value, options: PutOptions | undefined): Promise<number> {
     const core = this.#core;
     core.assertWritable();
-    const settings = options === undefined ? this.#defaults : putSettings(options, this.#defaults);
-    const bytes = valueBytes(value);
+    const settings = options === undefined
+      ? this.#defaults
+      : putSettings(options, this.#defaults, core.codecs);
+    let bytes = valueBytes(value);
     const { keys, locks } = core;
     keys.set(key);
     checkSize(keys.length + bytes.length);
     const { condition, durability } = settings;
     throwIfAborted(settings.signal);
+    const { compression } = settings;
+    if (compression !== undefined && bytes.length >= compression.minBytes) {
+      if (core.compressor.isLarge(bytes, compression)) return this.#putLarge(bytes, settings);
+      const stored = core.compressor.compress(bytes, compression);
+      if (stored !== undefined) {
+        bytes = stored;
+        keys.flags |= RecordFlag.compressed;
+      }
+    }
     const lock = keys.lock;
     if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
@@ -108,7 +125,7 @@ export class WritePath {
   }
 
   /** See `Store.batch`. */
-  batch(operations: readonly BatchOperation[], options: WriteOptions | undefined): Promise<number> {
+  batch(operations: readonly BatchOperation[], options: ValueOptions | undefined): Promise<number> {
     const core = this.#core;
     core.assertWritable();
     const settings = this.#settings(options);
@@ -116,13 +133,16 @@ export class WritePath {
       throw new ArgumentError("operations", `A batch must be an array: ${show(operations)}`);
     }
     // Array.from also visits holes, which are refused like anything else that is no operation.
-    const writes = Array.from(
+    const prepared = Array.from(
       operations,
       (operation: BatchOperation, i) => prepareOperation(core.keys, operation, i),
     );
-    checkSize(writes.reduce((sum, write) => sum + write.space, 0));
+    const space = prepared.reduce((sum, write) => sum + write.space, 0);
+    checkSize(space);
     throwIfAborted(settings.signal);
-    if (writes.length === 0) return Promise.resolve(0);
+    if (prepared.length === 0) return Promise.resolve(0);
+    const writes = this.#compressAll(prepared, space, settings);
+    if (writes.some(({ lent }) => lent !== undefined)) return this.#later(writes, settings);
     const locks = [...new Set(writes.map((write) => write.lock))];
     if (core.log.space.length === 0 && this.#tryAcquireAll(locks)) {
       try {
@@ -141,13 +161,37 @@ export class WritePath {
     key: Key,
     change: Change,
     read: (key: Key) => Promise<Uint8Array | undefined>,
-    options: WriteOptions | undefined,
+    options: ValueOptions | undefined,
   ): Promise<number | undefined> {
     const core = this.#core;
     core.assertWritable();
     const settings = this.#settings(options);
     const parts = { core, appender: this.#appender, queue: this.#queue, read };
     return await updateKey(parts, key, change, settings);
+  }
+
+  /** Its key's lock keeps its place while another thread compresses it. */
+  #putLarge(bytes: Uint8Array, settings: WriteSettings): Promise<number> {
+    const { keys, pending, compressor } = this.#core;
+    const write = prepareWrite(keys, bytes, settings.condition);
+    pending.admit(write.space);
+    return this.#later([compressWrite(write, compressor, settings.compression)], settings);
+  }
+
+  /** A batch that has to wait for another thread must be admitted before its values are copied for it. */
+  #compressAll(
+    writes: PreparedWrite[],
+    space: number,
+    { compression }: WriteSettings,
+  ): PreparedWrite[] {
+    const { pending, compressor } = this.#core;
+    if (compression === undefined) return writes;
+    const large = writes.some(({ value }) =>
+      value !== undefined && value.length >= compression.minBytes &&
+      compressor.isLarge(value, compression)
+    );
+    if (large) pending.admit(space);
+    return writes.map((write) => compressWrite(write, compressor, compression));
   }
 
   async #later(writes: readonly PreparedWrite[], settings: WriteSettings): Promise<number> {
@@ -176,7 +220,8 @@ export class WritePath {
     return true;
   }
 
-  #settings(options: WriteOptions | undefined): WriteSettings {
-    return options === undefined ? this.#defaults : writeSettings(options, this.#defaults);
+  #settings(options: ValueOptions | undefined): WriteSettings {
+    const { codecs } = this.#core;
+    return options === undefined ? this.#defaults : writeSettings(options, this.#defaults, codecs);
   }
 }

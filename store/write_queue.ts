@@ -4,6 +4,7 @@ import type { Appended, Appender } from "./appender.ts";
 import { checkConditions } from "./conditions.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
 import type { Durability } from "./types.ts";
+import { storedWrite } from "./write_arguments.ts";
 import { NO_CONDITION, type WriteSettings } from "./write_settings.ts";
 
 /** Writes that cannot be done at once: they wait for their keys, then for space, each in the order of calling. */
@@ -35,24 +36,28 @@ export class WriteQueue {
     let bytes = 0;
     for (const { space } of called) bytes += space;
     core.pending.admit(bytes);
-    const writes = called.map((write) => ({
-      ...write,
-      value: write.value === undefined ? undefined : new Uint8Array(write.value),
-    }));
+    const writes = called.map((write): PreparedWrite => {
+      const own = write.value === undefined || write.lent !== undefined;
+      return { ...write, value: own ? write.value : new Uint8Array(write.value!) };
+    });
     const sure = signal === undefined &&
       writes.every(({ condition }) => condition === NO_CONDITION);
-    return await core.pending.during(
-      sure ? writes : [],
-      bytes,
-      () =>
-        this.#locked(writes, signal, async () => {
-          checkConditions(core, writes);
-          return wanted() ? await this.appendInTurn(writes, durability, signal) : undefined;
-        }),
-    );
+    const work = async () => {
+      checkConditions(core, writes);
+      return wanted() ? await this.appendInTurn(writes, durability, signal) : undefined;
+    };
+    try {
+      return await core.pending.during(
+        sure ? writes : [],
+        bytes,
+        () => this.#locked(writes, signal, work),
+      );
+    } finally {
+      giveBack(writes);
+    }
   }
 
-  /** With the keys locked: waits for space behind those who wait already. */
+  /** With the keys locked: waits for compressed values, then for space behind those who wait already. */
   async appendInTurn(
     writes: readonly PreparedWrite[],
     durability: Durability,
@@ -60,6 +65,12 @@ export class WriteQueue {
   ): Promise<Appended> {
     const core = this.#core;
     const { space } = core.log;
+    for (const write of writes) {
+      if (write.lent === undefined) continue;
+      const stored = await orAborted(write.lent.stored, signal, () => {});
+      // In place: readers are shown this very object.
+      if (stored !== undefined) Object.assign(write, storedWrite(write, stored));
+    }
     if (core.log.failure !== undefined) throw core.log.failure;
     throwIfAborted(signal);
     if (space.length === 0) {
@@ -109,4 +120,9 @@ export class WriteQueue {
       }
     }
   }
+}
+
+/** Gives lent memory back as soon as the other thread has done with it. */
+export function giveBack(writes: readonly PreparedWrite[]): void {
+  for (const { lent } of writes) lent?.stored.then(() => lent.giveBack());
 }

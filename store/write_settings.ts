@@ -1,9 +1,13 @@
+import type { Codecs } from "../codec/mod.ts";
 import { ArgumentError } from "../errors/mod.ts";
+import { type CompressionSettings, resolveCompression } from "./compression.ts";
 import { refuseUnknown, resolveDurability, show } from "./options.ts";
-import type { DeleteOptions, Durability, PutOptions, WriteOptions } from "./types.ts";
+import type { DeleteOptions, Durability, PutOptions, ValueOptions, WriteOptions } from "./types.ts";
 
 /** Of a write that does not ask what was there before. */
 export const NO_CONDITION = -1;
+
+const PUT_OPTIONS = ["durability", "signal", "compression", "ifVersion", "ifAbsent"];
 
 /** The options of one write, checked, with every default filled in. */
 export interface WriteSettings {
@@ -13,17 +17,27 @@ export interface WriteSettings {
   readonly condition: number;
   /** Ends the wait for a place in the log. */
   readonly signal: AbortSignal | undefined;
+  /** How values are compressed; `undefined`: not at all. */
+  readonly compression: CompressionSettings | undefined;
 }
 
 /** Settings of a write that gives no options. */
-export function defaultSettings(durability: Durability): WriteSettings {
-  return { durability, condition: NO_CONDITION, signal: undefined };
+export function defaultSettings(
+  durability: Durability,
+  compression: CompressionSettings | undefined,
+): WriteSettings {
+  return { durability, condition: NO_CONDITION, signal: undefined, compression };
 }
 
 /** Settings of a put. Throws {@linkcode ArgumentError}. */
-export function putSettings(options: PutOptions, defaults: WriteSettings): WriteSettings {
-  refuseUnknown(options, ["durability", "signal", "ifVersion", "ifAbsent"], "options");
-  return { ...settings(options, defaults), condition: conditionOf(options, "options") };
+export function putSettings(
+  options: PutOptions,
+  defaults: WriteSettings,
+  codecs: Codecs,
+): WriteSettings {
+  refuseUnknown(options, PUT_OPTIONS, "options");
+  const condition = conditionOf(options, "options");
+  return { ...settings(options, defaults), condition, ...compressionOf(options, codecs) };
 }
 
 /** Settings of a delete. Throws {@linkcode ArgumentError}. */
@@ -33,9 +47,13 @@ export function deleteSettings(options: DeleteOptions, defaults: WriteSettings):
 }
 
 /** Settings of an update or of a batch. Throws {@linkcode ArgumentError}. */
-export function writeSettings(options: WriteOptions, defaults: WriteSettings): WriteSettings {
-  refuseUnknown(options, ["durability", "signal"], "options");
-  return settings(options, defaults);
+export function writeSettings(
+  options: ValueOptions,
+  defaults: WriteSettings,
+  codecs: Codecs,
+): WriteSettings {
+  refuseUnknown(options, ["durability", "signal", "compression"], "options");
+  return { ...settings(options, defaults), ...compressionOf(options, codecs) };
 }
 
 /** The condition that `options` state, which are those of a write or of an operation of a batch. */
@@ -78,5 +96,13 @@ function settings(options: WriteOptions, defaults: WriteSettings): WriteSettings
   }
   const durability = resolveDurability(options.durability, "options.durability") ??
     defaults.durability;
-  return { durability, condition: NO_CONDITION, signal };
+  return { ...defaults, durability, signal };
+}
+
+function compressionOf(
+  options: ValueOptions,
+  codecs: Codecs,
+): { compression?: CompressionSettings | undefined } {
+  if (options.compression === undefined) return {};
+  return { compression: resolveCompression(options.compression, codecs) };
 }

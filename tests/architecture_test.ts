@@ -5,14 +5,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
   vfs: [],
   index: [],
+  codec: [],
   wal: ["vfs"],
   segment: ["wal", "vfs"],
   memtable: ["wal", "vfs"],
   workers: ["wal", "segment", "vfs"],
   log: ["memtable", "wal", "workers", "vfs"],
-  store: ["log", "memtable", "index", "wal", "segment", "workers", "vfs"],
+  store: ["codec", "log", "memtable", "index", "wal", "segment", "workers", "vfs"],
   testing: ["vfs", "store"],
-  "mod.ts": ["store"],
+  "mod.ts": ["codec", "store"],
   cli: ["mod.ts"],
 };
 

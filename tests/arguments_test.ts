@@ -17,6 +17,14 @@ async function refused(argument: string, call: () => unknown): Promise<void> {
   assert.fail(`${argument} was accepted`);
 }
 
+const CODEC = {
+  name: "own",
+  id: 200,
+  levels: { least: 1, most: 1, usual: 1 },
+  compress: () => undefined,
+  decompress: () => new Uint8Array(),
+};
+
 /** What a caller without types can pass. */
 function untyped<T>(value: unknown): T {
   return value as T;
@@ -132,6 +140,11 @@ Deno.test("wrong write and list options are refused", async () => {
   await refused("options.ifAbsent", () => store.delete("a", untyped({ ifAbsent: true })));
   await refused("options.ifVersion", () => store.batch([], untyped({ ifVersion: 8 })));
   await refused("options.ifVersion", () => store.update("a", () => "2", untyped({ ifVersion: 8 })));
+  const compression = "gzip";
+  await refused("options.compression", () => store.put("a", "2", { compression }));
+  await refused("options.compression", () => store.batch([], { compression }));
+  await refused("options.compression", () => store.update("a", () => "2", { compression }));
+  await refused("options.compression", () => store.delete("a", untyped({ compression: "none" })));
   const signal = {};
   await refused("options.signal", () => store.put("a", "2", untyped({ signal })));
   await refused("options.signal", () => store.delete("a", untyped({ signal })));
@@ -168,6 +181,19 @@ Deno.test("wrong open options are refused before the directory is touched", asyn
     ["options.idleWorkerMs", { idleWorkerMs: 0 }],
     ["options.stallTimeoutMs", { stallTimeoutMs: Infinity }],
     ["options.maxWaitingBytes", { maxWaitingBytes: 1000 }],
+    ["options.compression", { compression: "gzip" }],
+    ["options.compression", { compression: 1 }],
+    ["options.compression.codec", { compression: { codec: "gzip" } }],
+    ["options.compression.level", { compression: { codec: "zstd", level: 0 } }],
+    ["options.compression.level", { compression: { codec: "zstd", level: 20 } }],
+    ["options.compression.minBytes", { compression: { codec: "zstd", minBytes: -1 } }],
+    ["options.compression.size", { compression: { codec: "zstd", size: 1 } }],
+    ["options.codecs", { codecs: {} }],
+    ["options.codecs[0]", { codecs: [{}] }],
+    ["options.codecs[0].id", { codecs: [{ ...CODEC, id: 1 }] }],
+    ["options.codecs[0].id", { codecs: [{ ...CODEC, id: 256 }] }],
+    ["options.codecs[0]", { codecs: [{ ...CODEC, name: "zstd" }] }],
+    ["options.codecs[1]", { codecs: [CODEC, { ...CODEC, name: "other" }] }],
     ["options.maxWaitingBytes", { maxWaitingBytes: Infinity }],
   ];
   for (const [argument, options] of wrong) {

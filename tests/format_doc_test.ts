@@ -47,7 +47,12 @@ for (
     await using store = await placeOn(fs, DIR).open();
     assert.equal(text(await store.get("dog")), "woof!");
     assert.equal(await store.get("cat"), undefined);
-    assert.deepEqual(await collect(store.list()), [{ key: "dog", version: 0x60, size: 5 }]);
+    assert.deepEqual(await collect(store.list()), [{
+      key: "dog",
+      version: 0x60,
+      size: 5,
+      storedSize: 5,
+    }]);
     assert.deepEqual((await store.verify()).problems, []);
     assert.deepEqual(readFile(fs, `${DIR}/${segmentName(1)}`), example());
   });

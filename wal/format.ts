@@ -49,11 +49,13 @@ export const RecordFlag = {
   bytesKey: 2,
   /** Of a mark: the store was closed; nothing was accepted that is not in the log. */
   closed: 4,
+  /** Of a put: the value is compressed, and says so in a header of its own. */
+  compressed: 8,
 } as const;
 
 /** All flags that this version knows. */
 export const KNOWN_FLAGS: number = RecordFlag.batchContinues | RecordFlag.bytesKey |
-  RecordFlag.closed;
+  RecordFlag.closed | RecordFlag.compressed;
 
 /** Rounds up to the alignment of records. */
 export function alignRecord(bytes: number): number {

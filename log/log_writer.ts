@@ -39,6 +39,8 @@ export interface LogWriterParts {
   readonly onActive?: ((slab: Slab) => void) | undefined;
   /** Told of each sealed segment, and the length of its file. May be told again and again. */
   readonly onSegment: (segment: number, fileBytes: number) => void;
+  /** Told once of the failure that ends writing; a close is one too. */
+  readonly onFailure?: ((error: FlagstoneError) => void) | undefined;
 }
 
 /**
@@ -355,6 +357,7 @@ export class LogWriter {
   }
 
   #fail(error: FlagstoneError): void {
+    if (this.#failure === undefined) this.#parts.onFailure?.(error);
     this.#failure = error;
     this.#written.rejectAll(error);
     this.#synced.rejectAll(error);

@@ -1,3 +1,4 @@
+import type { FlagstoneError } from "../errors/mod.ts";
 import { type BufferListener, Memtable, type Slab, SlabPool } from "../memtable/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
 import { Control, type RecoveredLog } from "../wal/mod.ts";
@@ -43,11 +44,12 @@ export interface LogParts {
   readonly recover: () => LogPosition;
   readonly onActive?: (slab: Slab) => void;
   readonly onSegment: (segment: number, fileBytes: number) => void;
+  readonly onFailure?: (error: FlagstoneError) => void;
 }
 
 /** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
 export async function startLog(parts: LogParts): Promise<LogWriter> {
-  const { directory, options, storeId, onActive, onSegment } = parts;
+  const { directory, options, storeId, onActive, onSegment, onFailure } = parts;
   const { fs, slabBytes, stallTimeoutMs } = options;
   const control = new Control(options.slabs);
   let pool: SlabPool | undefined;
@@ -64,7 +66,8 @@ export async function startLog(parts: LogParts): Promise<LogWriter> {
     await started;
     const shared = { fs, directory, control, pool, memtable, host };
     const syncIntervalMs = options.syncIntervalMs ?? 0;
-    return new LogWriter({ ...shared, stallTimeoutMs, syncIntervalMs, onActive, onSegment });
+    const told = { onActive, onSegment, onFailure };
+    return new LogWriter({ ...shared, stallTimeoutMs, syncIntervalMs, ...told });
   } catch (error) {
     await Promise.allSettled([started]);
     await host.stop(stallTimeoutMs);

@@ -4,12 +4,16 @@ import type { HashIndex } from "../index/mod.ts";
 import type { LogWriter } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
+import { Word } from "../wal/mod.ts";
 import {
   type CompressionSettings,
   Compressor,
   resolveCodecs,
   resolveCompression,
 } from "./compression.ts";
+import { DiskWatch } from "./disk_watch.ts";
+import type { EventSource } from "./event_source.ts";
+import { SlowDiskEvent } from "./events.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { PendingWrites } from "./pending_writes.ts";
@@ -25,6 +29,7 @@ export interface CoreParts {
   readonly index: HashIndex;
   readonly segments: SegmentSet;
   readonly log: LogWriter;
+  readonly events: EventSource;
   readonly recovery: RecoveryReport;
 }
 
@@ -36,12 +41,14 @@ export class StoreCore {
   readonly index: HashIndex;
   readonly segments: SegmentSet;
   readonly log: LogWriter;
+  readonly events: EventSource;
   readonly locks: KeyLocks = new KeyLocks();
   readonly pending: PendingWrites;
   readonly codecs: Codecs;
   /** How values are compressed unless a write says otherwise. */
   readonly compression: CompressionSettings | undefined;
   readonly compressor: Compressor;
+  readonly diskWatch: DiskWatch;
   readonly recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -64,6 +71,7 @@ export class StoreCore {
     this.index = parts.index;
     this.segments = parts.segments;
     this.log = parts.log;
+    this.events = parts.events;
     this.recovery = parts.recovery;
     const { codecs, compression, fs, idleWorkerMs } = parts.options;
     this.codecs = resolveCodecs(codecs);
@@ -71,6 +79,13 @@ export class StoreCore {
     // A store whose loops run on this thread, step by step, compresses on it too.
     this.compressor = new Compressor(this.codecs, fs.spec === undefined ? undefined : idleWorkerMs);
     this.#lock = parts.lock;
+    const { log, events } = parts;
+    this.diskWatch = new DiskWatch({
+      thresholdMs: parts.options.slowDiskMs,
+      progress: () => Atomics.load(log.control.words, Word.progress),
+      waiting: () => log.pendingAcks + log.space.length,
+      onSlow: (ms, waiting) => events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting)),
+    });
   }
 
   /** Throws unless the store is open. */
@@ -102,6 +117,7 @@ export class StoreCore {
    */
   async release(): Promise<void> {
     this.compressor.close();
+    this.diskWatch.close();
     const ended = await this.log.release(closedError(this.directory));
     this.segments.close();
     if (ended) this.#lock.close();

@@ -13,5 +13,15 @@
 export type { HostFactory } from "../log/mod.ts";
 export { open, openWith } from "./open.ts";
 export type { OpenOptions } from "./options.ts";
+export {
+  FailureEvent,
+  FlushEvent,
+  RecoveryEvent,
+  RotationEvent,
+  SlowDiskEvent,
+  StallEvent,
+  type StoreEventMap,
+  type StoreListener,
+} from "./events.ts";
 export { Store } from "./store.ts";
 export type * from "./types.ts";

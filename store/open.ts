@@ -9,6 +9,8 @@ import {
 } from "../log/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
 import { resolveCodecs, resolveCompression } from "./compression.ts";
+import { EventSource } from "./event_source.ts";
+import { FailureEvent, FlushEvent, RecoveryEvent, RotationEvent } from "./events.ts";
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
@@ -66,6 +68,7 @@ async function startCore(
   const index = new HashIndex();
   const segments = new SegmentSet(options.fs, directory);
   const recovery = new Recovery(options.fs, directory, identity, keys, index, segments);
+  const events = new EventSource();
   let report: RecoveryReport | undefined;
   const log = await startLog({
     directory,
@@ -78,8 +81,19 @@ async function startCore(
       report = found.report;
       return found;
     },
-    onSegment: (segment, fileBytes) => segments.add(segment, fileBytes),
+    onActive: ({ segment, image }) =>
+      events.emit("rotation", () => new RotationEvent(segment, image.bytes.length)),
+    onSegment: (segment, fileBytes) => {
+      if (segments.has(segment)) return;
+      segments.add(segment, fileBytes);
+      events.emit("flush", () => new FlushEvent(segment, fileBytes));
+    },
+    onFailure: (error) => {
+      if (error.code !== "CLOSED") events.keep("error", () => new FailureEvent(error));
+    },
   });
+  const recovered = report!;
+  events.keep("recovery", () => new RecoveryEvent(recovered));
   return new StoreCore({
     directory,
     options,
@@ -88,6 +102,7 @@ async function startCore(
     index,
     segments,
     log,
-    recovery: report!,
+    events,
+    recovery: recovered,
   });
 }

@@ -28,6 +28,8 @@ export interface OpenOptions {
   readonly idleWorkerMs?: number;
   /** Milliseconds without any progress of the disk after which waiting writes are rejected with `STALLED`, and after which `close` stops waiting; 1000 to 600000. Default 60000. */
   readonly stallTimeoutMs?: number;
+  /** Milliseconds without progress of the disk, while writes wait for it, after which a `slowdisk` event is told; 10 to 600000. Default 1000. Costs nothing unless somebody listens. */
+  readonly slowDiskMs?: number;
   /** Bytes of writes that may wait for memory or for their keys, 64 KiB to 1 TiB. Default 256 MiB. A write that would have to wait beyond it is refused with `BUSY`; one alone may be larger. */
   readonly maxWaitingBytes?: number;
 }
@@ -55,6 +57,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "slabs",
     "idleWorkerMs",
     "stallTimeoutMs",
+    "slowDiskMs",
     "maxWaitingBytes",
   ];
   refuseUnknown(options, known, "options");
@@ -88,6 +91,11 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
       least: 1000,
       most: 600_000,
       fallback: 60_000,
+    }),
+    slowDiskMs: integer(options.slowDiskMs, "options.slowDiskMs", {
+      least: 10,
+      most: 600_000,
+      fallback: 1000,
     }),
     maxWaitingBytes: integer(options.maxWaitingBytes, "options.maxWaitingBytes", {
       least: 64 * 1024,

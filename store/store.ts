@@ -1,5 +1,6 @@
 import { SlotState, Word } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
+import type { StoreEventMap, StoreListener } from "./events.ts";
 import { listKeys } from "./listing.ts";
 import { ReadPath } from "./read_path.ts";
 import type {
@@ -29,7 +30,7 @@ const decoder = new TextDecoder();
  * (`WRITE_FAILED`, `NO_SPACE`, `WORKER_DIED`, `STALLED`) after a write or sync of the log failed:
  * whether it survives is then unknown until the store is reopened. Reads go on.
  */
-export class Store implements AsyncDisposable {
+export class Store extends EventTarget implements AsyncDisposable {
   readonly #core: StoreCore;
   readonly #writes: WritePath;
   readonly #reads: ReadPath;
@@ -38,7 +39,9 @@ export class Store implements AsyncDisposable {
 
   /** Not for users: `open` makes stores. */
   constructor(core: StoreCore) {
+    super();
     this.#core = core;
+    core.events.deliverTo(this);
     this.#writes = new WritePath(core);
     this.#reads = new ReadPath(core);
     this.#directory = core.directory;
@@ -47,6 +50,32 @@ export class Store implements AsyncDisposable {
   /** The directory that holds the store. */
   get directory(): string {
     return this.#directory;
+  }
+
+  /**
+   * Listens for what the store does: see {@linkcode StoreEventMap}. Events are told a moment after
+   * they happen, and those of which nobody has ever asked are not made. `recovery` and `error` are
+   * kept for who listens first. A listener may call the store; what it throws ends the program, as
+   * with any other event.
+   */
+  override addEventListener<K extends keyof StoreEventMap>(
+    type: K,
+    listener: StoreListener<K> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    super.addEventListener(type, listener as EventListenerOrEventListenerObject | null, options);
+    if (this.#core.events.listen(type) && type === "slowdisk" && !this.#core.closing) {
+      this.#core.diskWatch.start();
+    }
+  }
+
+  /** Ends what `addEventListener` began. */
+  override removeEventListener<K extends keyof StoreEventMap>(
+    type: K,
+    listener: StoreListener<K> | null,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener as EventListenerOrEventListenerObject | null, options);
   }
 
   /**

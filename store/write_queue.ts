@@ -2,6 +2,7 @@ import type { StoreCore } from "./core.ts";
 import { orAborted, throwIfAborted } from "./aborting.ts";
 import type { Appended, Appender } from "./appender.ts";
 import { checkConditions } from "./conditions.ts";
+import { StallEvent } from "./events.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
 import type { Durability } from "./types.ts";
 import { storedWrite } from "./write_arguments.ts";
@@ -76,6 +77,10 @@ export class WriteQueue {
     if (space.length === 0) {
       const appended = this.#appender.append(writes, durability);
       if (appended !== undefined) return appended;
+    }
+    if (space.length === 0) {
+      const { calls, bytes } = core.pending;
+      core.events.emit("stall", () => new StallEvent(calls, bytes));
     }
     let turn = space.wait();
     core.log.ring();

@@ -181,6 +181,7 @@ Deno.test("wrong open options are refused before the directory is touched", asyn
     ["options.idleWorkerMs", { idleWorkerMs: 0 }],
     ["options.stallTimeoutMs", { stallTimeoutMs: Infinity }],
     ["options.maxWaitingBytes", { maxWaitingBytes: 1000 }],
+    ["options.slowDiskMs", { slowDiskMs: 9 }],
     ["options.compression", { compression: "gzip" }],
     ["options.compression", { compression: 1 }],
     ["options.compression.codec", { compression: { codec: "gzip" } }],

@@ -1,0 +1,107 @@
+import type { FlagstoneError } from "../errors/mod.ts";
+import type { RecoveryReport } from "./types.ts";
+
+/** A slab was full: from now on writes go to the next one. */
+export class RotationEvent extends Event {
+  /** Number of the segment that takes writes now: its log is `<segment>.log`. */
+  readonly segment: number;
+  /** Length of its slab, in bytes. */
+  readonly slabBytes: number;
+
+  /** Made by the store. */
+  constructor(segment: number, slabBytes: number) {
+    super("rotation");
+    this.segment = segment;
+    this.slabBytes = slabBytes;
+  }
+}
+
+/** A full log has become a segment, durably. */
+export class FlushEvent extends Event {
+  /** Number of the segment. */
+  readonly segment: number;
+  /** Length of its file, footer included, in bytes. */
+  readonly fileBytes: number;
+
+  /** Made by the store. */
+  constructor(segment: number, fileBytes: number) {
+    super("flush");
+    this.segment = segment;
+    this.fileBytes = fileBytes;
+  }
+}
+
+/** Every slab is full: from now on writes wait for the disk. Told once, until none waits any more. */
+export class StallEvent extends Event {
+  /** Writes that wait. */
+  readonly waitingWrites: number;
+  /** Space that they wait for, in bytes. */
+  readonly waitingBytes: number;
+
+  /** Made by the store. */
+  constructor(waitingWrites: number, waitingBytes: number) {
+    super("stall");
+    this.waitingWrites = waitingWrites;
+    this.waitingBytes = waitingBytes;
+  }
+}
+
+/** Writes wait, and the disk has made no progress for a while. Told again each time that has doubled. */
+export class SlowDiskEvent extends Event {
+  /** For how long, at least, in milliseconds. */
+  readonly durationMs: number;
+  /** Writes that wait for the disk. */
+  readonly waitingWrites: number;
+
+  /** Made by the store. */
+  constructor(durationMs: number, waitingWrites: number) {
+    super("slowdisk");
+    this.durationMs = durationMs;
+    this.waitingWrites = waitingWrites;
+  }
+}
+
+/** The store takes no more writes until it is opened again. */
+export class FailureEvent extends Event {
+  /** What every write gets from now on. */
+  readonly error: FlagstoneError;
+
+  /** Made by the store. */
+  constructor(error: FlagstoneError) {
+    super("error");
+    this.error = error;
+  }
+}
+
+/** What opening found. Kept until somebody listens: who adds a listener after `open` gets it. */
+export class RecoveryEvent extends Event {
+  /** The same as `stats().recovery`. */
+  readonly report: RecoveryReport;
+
+  /** Made by the store. */
+  constructor(report: RecoveryReport) {
+    super("recovery");
+    this.report = report;
+  }
+}
+
+/** Events of a store, by their names. */
+export interface StoreEventMap {
+  /** A slab was full. */
+  rotation: RotationEvent;
+  /** A log has become a segment. */
+  flush: FlushEvent;
+  /** Writes begin to wait for memory. */
+  stall: StallEvent;
+  /** Writes wait for a disk that does not move. */
+  slowdisk: SlowDiskEvent;
+  /** The store has failed. */
+  error: FailureEvent;
+  /** What opening found. */
+  recovery: RecoveryEvent;
+}
+
+/** A listener for one event of a store. */
+export type StoreListener<K extends keyof StoreEventMap> =
+  | ((event: StoreEventMap[K]) => void)
+  | { handleEvent(event: StoreEventMap[K]): void };

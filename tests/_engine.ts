@@ -32,7 +32,7 @@ export class Engine {
   readonly pool: SlabPool;
   #appended = 0;
 
-  constructor(fs: Fs, slabs = 3) {
+  constructor(fs: Fs, slabs = 3, nowMs?: () => number) {
     durableMkdirAll(fs, ENGINE_DIR);
     this.control = new Control(slabs);
     const table = new SlabTable(this.control);
@@ -42,7 +42,7 @@ export class Engine {
       onBuffer: (slot, generation, buffer) => table.set(slot, generation, buffer),
     });
     this.memtable = new Memtable(this.control, this.pool, undefined, 1, 8);
-    this.log = new LogLoop(this.control, table, fs, ENGINE_DIR);
+    this.log = new LogLoop(this.control, table, fs, ENGINE_DIR, nowMs);
     this.flush = new FlushLoop(this.control, table, fs, ENGINE_DIR);
   }
 

@@ -44,6 +44,7 @@ export class LogLoop implements Loop {
   readonly #slabs: SlabTable;
   readonly #fs: Fs;
   readonly #directory: string;
+  readonly #nowMs: () => number;
   /** Slot of the segment being written, or -1. */
   #slot = -1;
   #segment = 0;
@@ -52,18 +53,25 @@ export class LogLoop implements Loop {
   #published = 0;
   /** Gaps that were closed, in what is not written yet. */
   #voids: { readonly offset: number; readonly bytes: number }[] = [];
-  /** Since when the record at `#published` is awaited, by `performance.now()`. */
+  /** Since when the record at `#published` is awaited. */
   #gapSince = 0;
   #gapAt = -1;
   /** Moving average of what a sync takes. */
   #syncMs = 0.1;
 
-  /** Makes a loop over the slabs of `control`, writing into `directory`. */
-  constructor(control: Control, slabs: SlabTable, fs: Fs, directory: string) {
+  /** Makes a loop over the slabs of `control`, writing into `directory`; `nowMs` is its clock. */
+  constructor(
+    control: Control,
+    slabs: SlabTable,
+    fs: Fs,
+    directory: string,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.#control = control;
     this.#slabs = slabs;
     this.#fs = fs;
     this.#directory = directory;
+    this.#nowMs = nowMs;
   }
 
   /**
@@ -261,7 +269,7 @@ export class LogLoop implements Loop {
     const control = this.#control;
     const timeoutMs = Atomics.load(control.words, Word.gapTimeoutMs);
     if (timeoutMs === 0 || control.reservedEnd(this.#slot) <= this.#published) return false;
-    const now = performance.now();
+    const now = this.#nowMs();
     if (this.#gapAt !== this.#published) {
       this.#gapAt = this.#published;
       this.#gapSince = now;

@@ -36,28 +36,70 @@ const KIND_MASK = 7;
 
 /** Takes a block, whose checksum was verified, apart. */
 export function decodeBlock(bytes: Uint8Array, count: number): SegmentEntry[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const cursor = new EntryCursor(bytes, 0, count);
   const entries: SegmentEntry[] = [];
-  let at = 0;
   let previous = new Uint8Array();
-  for (let i = 0; i < count; i++) {
-    const shared = view.getUint16(at, true);
-    const suffixBytes = view.getUint16(at + 2, true);
-    const tail = view.getUint32(at + 16, true);
-    const suffixStart = at + ENTRY_HEADER_BYTES;
-    const key = new Uint8Array(shared + suffixBytes);
-    if (shared > 0) key.set(previous.subarray(0, shared));
-    key.set(bytes.subarray(suffixStart, suffixStart + suffixBytes), shared);
-    entries.push({
-      key,
-      offset: view.getUint32(at + 4, true),
-      length: view.getUint32(at + 8, true),
-      sequence: joinWords(view.getUint32(at + 12, true), tail & SEQUENCE_HIGH_MASK),
-      kind: (tail >>> SEQUENCE_HIGH_BITS) & KIND_MASK,
-      flags: tail >>> FLAGS_SHIFT,
-    });
+  while (cursor.next()) {
+    const { sharedBytes, suffixStart, suffixBytes } = cursor;
+    const key = new Uint8Array(sharedBytes + suffixBytes);
+    if (sharedBytes > 0) key.set(previous.subarray(0, sharedBytes));
+    key.set(bytes.subarray(suffixStart, suffixStart + suffixBytes), sharedBytes);
+    const { offset, length, sequence, kind, flags } = cursor;
+    entries.push({ key, offset, length, sequence, kind, flags });
     previous = key;
-    at = suffixStart + suffixBytes;
   }
   return entries;
+}
+
+/**
+ * Walks over the entries of a block, whose checksum was verified, without allocating: recovery reads
+ * millions of them. The key is that of the entry before, cut to `sharedBytes`, and then
+ * `suffixBytes` bytes from `suffixStart` of `bytes`.
+ */
+export class EntryCursor {
+  /** The memory that the block is in. */
+  readonly bytes: Uint8Array;
+  /** Bytes that the key shares with the one before it. */
+  sharedBytes = 0;
+  /** Where the rest of the key begins in `bytes`. */
+  suffixStart = 0;
+  /** Length of that rest. */
+  suffixBytes = 0;
+  /** See {@linkcode SegmentEntry}. */
+  offset = 0;
+  /** See {@linkcode SegmentEntry}. */
+  length = 0;
+  /** See {@linkcode SegmentEntry}. */
+  sequence = 0;
+  /** See {@linkcode SegmentEntry}. */
+  kind = 0;
+  /** See {@linkcode SegmentEntry}. */
+  flags = 0;
+  readonly #view: DataView;
+  #left: number;
+
+  /** Stands before the first of the `count` entries of the block at `start` of `bytes`. */
+  constructor(bytes: Uint8Array, start: number, count: number) {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#left = count;
+    this.suffixStart = start;
+  }
+
+  /** Goes to the next entry. False if there is none. */
+  next(): boolean {
+    if (this.#left-- <= 0) return false;
+    const view = this.#view;
+    const at = this.suffixStart + this.suffixBytes;
+    const tail = view.getUint32(at + 16, true);
+    this.sharedBytes = view.getUint16(at, true);
+    this.suffixBytes = view.getUint16(at + 2, true);
+    this.suffixStart = at + ENTRY_HEADER_BYTES;
+    this.offset = view.getUint32(at + 4, true);
+    this.length = view.getUint32(at + 8, true);
+    this.sequence = joinWords(view.getUint32(at + 12, true), tail & SEQUENCE_HIGH_MASK);
+    this.kind = (tail >>> SEQUENCE_HIGH_BITS) & KIND_MASK;
+    this.flags = tail >>> FLAGS_SHIFT;
+    return true;
+  }
 }

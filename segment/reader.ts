@@ -9,7 +9,7 @@ import {
   readFileHeader,
 } from "../wal/mod.ts";
 import { compareBytes } from "./bytes.ts";
-import { type BlockHandle, decodeBlock, type SegmentEntry } from "./block.ts";
+import { type BlockHandle, decodeBlock, EntryCursor, type SegmentEntry } from "./block.ts";
 import {
   BLOCK_INDEX_ENTRY_BYTES,
   TRAILER_BYTES,
@@ -114,10 +114,27 @@ export class SegmentReader implements Disposable {
   readBlock(block: BlockHandle): SegmentEntry[] {
     const bytes = new Uint8Array(block.bytes);
     this.readAt(bytes, block.offset);
-    if (crc32(bytes, this.header.salt >>> 0) !== block.checksum) {
-      throw corrupt(this.path, block.offset, "a footer block does not match its checksum");
-    }
+    this.#verifyBlock(block, bytes);
     return decodeBlock(bytes, block.entries);
+  }
+
+  /**
+   * Calls `visit` for every entry, in key order; the cursor goes on with the next call, so
+   * what is wanted of it must be taken at once. Reads all blocks with one call.
+   */
+  eachEntry(visit: (entry: EntryCursor) => void): void {
+    const { blocks } = this;
+    const first = blocks[0];
+    if (first === undefined) return;
+    const end = blocks.reduce((most, { offset, bytes }) => Math.max(most, offset + bytes), 0);
+    const bytes = new Uint8Array(end - first.offset);
+    this.readAt(bytes, first.offset);
+    for (const block of blocks) {
+      const start = block.offset - first.offset;
+      this.#verifyBlock(block, bytes.subarray(start, start + block.bytes));
+      const cursor = new EntryCursor(bytes, start, block.entries);
+      while (cursor.next()) visit(cursor);
+    }
   }
 
   /** The blocks that may hold keys from `start` on and below `end`, in key order. */
@@ -137,6 +154,11 @@ export class SegmentReader implements Disposable {
   /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #verifyBlock(block: BlockHandle, bytes: Uint8Array): void {
+    if (crc32(bytes, this.header.salt >>> 0) === block.checksum) return;
+    throw corrupt(this.path, block.offset, "a footer block does not match its checksum");
   }
 
   /** Index of the last block whose first key is not above `key`, or 0. */

@@ -60,6 +60,28 @@ export class KeyBuffer {
     this.hash.hash(this.words, this.length);
   }
 
+  /**
+   * Takes in a key that is the last one, cut to `sharedBytes`, and then the `bytes` bytes of
+   * `source` from `start` on; hashes it. For recovery: no view, no call for a few bytes.
+   */
+  extend(
+    sharedBytes: number,
+    source: Uint8Array,
+    start: number,
+    bytes: number,
+    flags: number,
+  ): void {
+    const key = this.#bytes;
+    if (bytes <= SHORT_KEY_LENGTH) {
+      for (let i = 0; i < bytes; i++) key[sharedBytes + i] = source[start + i]!;
+    } else {
+      key.set(source.subarray(start, start + bytes), sharedBytes);
+    }
+    this.flags = flags & LASTING_FLAGS;
+    this.#end(sharedBytes + bytes);
+    this.hash.hash(this.words, this.length);
+  }
+
   /** A copy of the key. */
   copy(): Uint8Array {
     return this.#bytes.slice(0, this.length);

@@ -1,7 +1,7 @@
 import { type Codecs } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { HashIndex } from "../index/mod.ts";
-import type { LogWriter } from "../log/mod.ts";
+import type { Identity, LogWriter } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
 import { Word } from "../wal/mod.ts";
@@ -24,9 +24,12 @@ import type { RecoveryReport } from "./types.ts";
 export interface CoreParts {
   readonly directory: string;
   readonly options: ResolvedOptions;
+  readonly identity: Identity;
   readonly lock: Lock;
   readonly keys: KeyBuffer;
   readonly index: HashIndex;
+  /** The segments that the image of the index on disk knows. */
+  readonly imaged: ReadonlySet<number>;
   readonly segments: SegmentSet;
   readonly log: LogWriter;
   readonly events: EventSource;
@@ -37,8 +40,10 @@ export interface CoreParts {
 export class StoreCore {
   readonly directory: string;
   readonly options: ResolvedOptions;
+  readonly identity: Identity;
   readonly keys: KeyBuffer;
   readonly index: HashIndex;
+  readonly imaged: ReadonlySet<number>;
   readonly segments: SegmentSet;
   readonly log: LogWriter;
   readonly events: EventSource;
@@ -67,8 +72,10 @@ export class StoreCore {
     this.directory = parts.directory;
     this.options = parts.options;
     this.pending = new PendingWrites(parts.options.maxWaitingBytes);
+    this.identity = parts.identity;
     this.keys = parts.keys;
     this.index = parts.index;
+    this.imaged = parts.imaged;
     this.segments = parts.segments;
     this.log = parts.log;
     this.events = parts.events;

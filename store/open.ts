@@ -1,5 +1,4 @@
 import { ArgumentError } from "../errors/mod.ts";
-import { HashIndex } from "../index/mod.ts";
 import {
   type HostFactory,
   type Identity,
@@ -14,10 +13,9 @@ import { FailureEvent, FlushEvent, RecoveryEvent, RotationEvent } from "./events
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
-import { Recovery } from "./recovery.ts";
+import { type Recovered, Recovery } from "./recovery.ts";
 import { SegmentSet } from "./segment_set.ts";
 import { Store } from "./store.ts";
-import type { RecoveryReport } from "./types.ts";
 
 /**
  * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,
@@ -65,22 +63,17 @@ async function startCore(
   makeHost: HostFactory | undefined,
 ): Promise<StoreCore> {
   const keys = new KeyBuffer(identity.hashSecret);
-  const index = new HashIndex();
   const segments = new SegmentSet(options.fs, directory);
-  const recovery = new Recovery(options.fs, directory, identity, keys, index, segments);
+  const recovery = new Recovery(options.fs, directory, identity, keys, segments);
   const events = new EventSource();
-  let report: RecoveryReport | undefined;
+  let recovered: Recovered | undefined;
   const log = await startLog({
     directory,
     options,
     storeId: identity.storeId,
     finish: "segment",
     makeHost,
-    recover: () => {
-      const found = recovery.run();
-      report = found.report;
-      return found;
-    },
+    recover: () => recovered = recovery.run(),
     onActive: ({ segment, image }) =>
       events.emit("rotation", () => new RotationEvent(segment, image.bytes.length)),
     onSegment: (segment, fileBytes) => {
@@ -92,17 +85,19 @@ async function startCore(
       if (error.code !== "CLOSED") events.keep("error", () => new FailureEvent(error));
     },
   });
-  const recovered = report!;
-  events.keep("recovery", () => new RecoveryEvent(recovered));
+  const { index, imaged, report } = recovered!;
+  events.keep("recovery", () => new RecoveryEvent(report));
   return new StoreCore({
     directory,
     options,
+    identity,
     lock,
     keys,
     index,
+    imaged,
     segments,
     log,
     events,
-    recovery: recovered,
+    recovery: report,
   });
 }

@@ -1,8 +1,15 @@
+import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
-import type { HashIndex } from "../index/mod.ts";
+import { HashIndex } from "../index/mod.ts";
 import type { Identity } from "../log/mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
-import { type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
+import {
+  type Fs,
+  joinPath,
+  removeTemporaries,
+  syncDirectory,
+  temporarySuffix,
+} from "../vfs/mod.ts";
 import {
   FILE_HEADER_BYTES,
   type FileHeader,
@@ -21,12 +28,16 @@ import {
   segmentName,
   UNKNOWN_SEQUENCES,
 } from "../wal/mod.ts";
+import { INDEX_FILE, type IndexImage, readIndexImage } from "./index_image.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./types.ts";
 
 /** What the files of a store add up to. */
 export interface Recovered {
+  readonly index: HashIndex;
+  /** The segments that the image of the index knows; empty if none was loaded. */
+  readonly imaged: ReadonlySet<number>;
   readonly active: RecoveredLog | undefined;
   readonly nextSegment: number;
   readonly nextSequence: number;
@@ -37,70 +48,108 @@ export interface Recovered {
  * Brings a directory back to what was acknowledged. Segments are read by their footers, oldest
  * first; then the logs, by {@linkcode LogRecovery}: those that are complete become segments, the one
  * after them goes on.
+ *
+ * If there is an image of the index, its segments need not be read: what is not in it is newer, and
+ * is put on top. Records that are in it and are read again change nothing, as every entry has its
+ * sequence number.
  */
 export class Recovery {
   readonly #fs: Fs;
   readonly #directory: string;
   readonly #identity: Identity;
   readonly #keys: KeyBuffer;
-  readonly #index: HashIndex;
   readonly #segments: SegmentSet;
+  #index = new HashIndex();
+  #image: IndexImage | undefined;
+  /** False until the log of the image was seen to begin with what the image knows. */
+  #logGoesOn = true;
   #lastSequence = 0;
+  #footersRead = 0;
 
-  /** Will fill `index` and `segments` from the files in `directory`. */
+  /** Will make an index, and fill `segments`, from the files in `directory`. */
   constructor(
     fs: Fs,
     directory: string,
     identity: Identity,
     keys: KeyBuffer,
-    index: HashIndex,
     segments: SegmentSet,
   ) {
     this.#fs = fs;
     this.#directory = directory;
     this.#identity = identity;
     this.#keys = keys;
-    this.#index = index;
     this.#segments = segments;
   }
 
   /** Does it. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has changed no byte of what it could not read. */
   run(): Recovered {
     const startedMs = performance.now();
-    const names = this.#fs.list(this.#directory).map(parseFileName);
-    const files = names.filter((file) => file !== undefined);
+    const names = this.#fs.list(this.#directory);
+    if (names.some((name) => name.endsWith(temporarySuffix))) {
+      removeTemporaries(this.#fs, this.#directory);
+    }
+    let found = this.#recover(names, names.includes(INDEX_FILE));
+    if (!this.#logGoesOn) {
+      // The image points into a part of its log that is not there any more, which only damage does.
+      this.#fs.remove(joinPath(this.#directory, INDEX_FILE));
+      const { records, tornBytes, cut } = found.report;
+      const again = this.#recover(this.#fs.list(this.#directory), false);
+      const report = { ...again.report, records, tornBytes, cut };
+      found = { ...again, report: { ...report, indexImage: "unusable" } };
+    }
+    const durationMs = performance.now() - startedMs;
+    return { ...found, report: { ...found.report, durationMs } };
+  }
+
+  #recover(names: readonly string[], hasImage: boolean): Recovered {
+    const files = names.map(parseFileName).filter((file) => file !== undefined);
     const numbers = (kind: "log" | "seg") =>
       files.filter((file) => file.kind === kind).map((file) => file.segment).sort((a, b) => a - b);
     const sealed = numbers("seg");
     const logs = numbers("log");
-    const newest = Math.max(0, ...sealed, ...logs);
+    const newestSealed = sealed.at(-1) ?? 0;
 
-    for (const segment of sealed) this.#loadSegment(segment);
-    const unsealed = logs.filter((segment) => !sealed.includes(segment));
-    this.#removeLogs(logs.filter((segment) => sealed.includes(segment)));
+    const imaged = this.#begin(hasImage, sealed);
+    for (const segment of sealed) {
+      const bytes = imaged.get(segment);
+      if (bytes === undefined) this.#loadSegment(segment);
+      else this.#segments.add(segment, bytes);
+    }
+    const isSealed = new Set(sealed);
+    const unsealed = logs.filter((segment) => !isSealed.has(segment));
+    this.#removeLogs(logs.filter((segment) => isSealed.has(segment)));
     const found = new LogRecovery(this.#fs, this.#directory, {
       checkOwner: (header, segment, path) => this.#checkOwner(header, segment, path),
       record: (image, segment, offset, length) => this.#replay(image, segment, offset, length),
       complete: (image, segment, end, salt) => {
+        this.#sawRecords(segment, end, (bytes) => image.bytes.subarray(0, bytes));
         // Nothing but a seal: a slab that had to make room for a larger one.
         if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) return this.#removeLogs([segment]);
         const fileBytes = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
         this.#segments.add(segment, fileBytes);
       },
-    }).run(unsealed, Math.max(0, ...sealed));
+    }).run(unsealed, newestSealed);
     this.#index.dropTombstones();
     const { active, records, tornBytes, cut } = found;
+    if (active !== undefined) {
+      const { bytes } = active.image;
+      this.#sawRecords(active.segment, active.end, (length) => bytes.subarray(0, length));
+    }
     const lastSequence = Math.max(this.#lastSequence, found.lastSequence);
     const next = active === undefined
       ? lastSequence + UNKNOWN_SEQUENCES
       : active.baseSequence + active.image.bytes.length;
+    const indexImage = this.#image ? "loaded" : hasImage ? "unusable" : "absent";
     return {
+      index: this.#index,
+      imaged: new Set(imaged.keys()),
       active,
-      nextSegment: newest + 1,
+      nextSegment: Math.max(newestSealed, logs.at(-1) ?? 0) + 1,
       nextSequence: Math.ceil(next / 8) * 8,
       report: {
-        durationMs: performance.now() - startedMs,
-        segments: sealed.length,
+        durationMs: 0,
+        indexImage,
+        segments: this.#footersRead,
         logs: found.logs,
         records,
         tornBytes,
@@ -109,19 +158,46 @@ export class Recovery {
     };
   }
 
+  /** Begins with the image, if there is one that helps; returns the segments that it knows. */
+  #begin(hasImage: boolean, sealed: readonly number[]): ReadonlyMap<number, number> {
+    this.#footersRead = 0;
+    this.#image = hasImage
+      ? readIndexImage(this.#fs, this.#directory, this.#identity, sealed)
+      : undefined;
+    this.#index = this.#image?.index ?? new HashIndex();
+    this.#logGoesOn = this.#image?.log === undefined;
+    this.#lastSequence = Math.max(0, (this.#image?.sequenceEnd ?? 0) - 1);
+    return this.#image?.segments ?? new Map();
+  }
+
+  /**
+   * Learns of the records of a segment, log or sealed, which end at `end`; `read` gives the first so
+   * many bytes of its file. To compare lengths would not do: after a cut, a log grows again.
+   */
+  #sawRecords(segment: number, end: number, read: (bytes: number) => Uint8Array): void {
+    const log = this.#image?.log;
+    if (log?.segment !== segment || end < log.end) return;
+    this.#logGoesOn = crc32(read(log.end)) === log.checksum;
+  }
+
   #loadSegment(segment: number): void {
     const path = joinPath(this.#directory, segmentName(segment));
     const reader = SegmentReader.open(this.#fs, path);
     const { fileBytes } = reader;
     try {
       this.#checkOwner(reader.header, segment, path);
-      for (const block of reader.blocks) {
-        for (const entry of reader.readBlock(block)) {
-          this.#keys.load(entry.key, entry.flags);
-          this.#apply(entry.kind, entry.sequence, segment, entry.offset, entry.length);
-        }
-      }
+      reader.eachEntry((entry) => {
+        const { sharedBytes, bytes, suffixStart, suffixBytes } = entry;
+        this.#keys.extend(sharedBytes, bytes, suffixStart, suffixBytes, entry.flags);
+        this.#apply(entry.kind, entry.sequence, segment, entry.offset, entry.length);
+      });
+      this.#sawRecords(segment, reader.summary.recordsEnd, (bytes) => {
+        const records = new Uint8Array(bytes);
+        reader.readAt(records, 0);
+        return records;
+      });
       this.#lastSequence = Math.max(this.#lastSequence, reader.summary.lastSequence);
+      this.#footersRead++;
     } finally {
       reader.close();
     }
@@ -130,8 +206,8 @@ export class Recovery {
 
   #replay(image: SegmentImage, segment: number, offset: number, length: number): void {
     const keyStart = offset + RECORD_HEADER_BYTES;
-    const key = image.bytes.subarray(keyStart, keyStart + recordKeyBytes(image, offset));
-    this.#keys.load(key, recordFlags(image, offset));
+    const keyBytes = recordKeyBytes(image, offset);
+    this.#keys.extend(0, image.bytes, keyStart, keyBytes, recordFlags(image, offset));
     const sequence = recordSequence(image, offset);
     this.#apply(recordKind(image, offset), sequence, segment, offset, length);
   }

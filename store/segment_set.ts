@@ -42,6 +42,11 @@ export class SegmentSet {
     return this.#bytes.has(segment);
   }
 
+  /** Length of the file of `segment`, which is sealed. */
+  bytesOf(segment: number): number {
+    return this.#bytes.get(segment)!;
+  }
+
   /** Learns of a segment, whose file is `fileBytes` long. */
   add(segment: number, fileBytes: number): void {
     if (this.#bytes.has(segment)) return;

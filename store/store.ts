@@ -1,4 +1,5 @@
 import { SlotState, Word } from "../wal/mod.ts";
+import { leaveIndexImage } from "./close_image.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
 import { listKeys } from "./listing.ts";
@@ -282,6 +283,7 @@ export class Store extends EventTarget implements AsyncDisposable {
       await core.flush();
       core.log.sealIfLarge();
       await core.log.flushed();
+      await leaveIndexImage(core);
     } finally {
       await core.release();
     }

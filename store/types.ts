@@ -110,7 +110,12 @@ export interface ListEntry {
 export interface RecoveryReport {
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
-  /** Sealed segments whose footers were read. */
+  /**
+   * Whether the image of the index that the last clean close left was of use: `loaded`; `absent`, as
+   * small stores have none; `unusable`, as it was damaged or is of another state of the directory.
+   */
+  readonly indexImage: "loaded" | "absent" | "unusable";
+  /** Sealed segments whose footers were read: those that are not in the image. */
   readonly segments: number;
   /** Logs that were replayed. */
   readonly logs: number;

@@ -196,6 +196,8 @@ Deno.test("wrong open options are refused before the directory is touched", asyn
     ["options.codecs[0]", { codecs: [{ ...CODEC, name: "zstd" }] }],
     ["options.codecs[1]", { codecs: [CODEC, { ...CODEC, name: "other" }] }],
     ["options.maxWaitingBytes", { maxWaitingBytes: Infinity }],
+    ["options.indexImageKeys", { indexImageKeys: -1 }],
+    ["options.indexImageKeys", { indexImageKeys: Infinity }],
   ];
   for (const [argument, options] of wrong) {
     const given = options === null || Array.isArray(options)

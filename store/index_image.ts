@@ -1,0 +1,243 @@
+import { crc32 } from "node:zlib";
+import { FlagstoneError } from "../errors/mod.ts";
+import { HashIndex } from "../index/mod.ts";
+import type { Identity } from "../log/mod.ts";
+import { SegmentReader } from "../segment/mod.ts";
+import { type File, type Fs, joinPath, TemporaryFile } from "../vfs/mod.ts";
+import { highWord, joinWords, segmentName, STORE_ID_BYTES } from "../wal/mod.ts";
+
+/** Name of the file that holds an image of the index. */
+export const INDEX_FILE = "INDEX";
+/** Version of the image that this code writes, and the only one that it reads: others are ignored. */
+const IMAGE_VERSION = 1;
+const MAGIC = new TextEncoder().encode("FLAGINDX");
+
+/** Offsets in the head; docs/FORMAT.md explains each. */
+const Head = {
+  version: 8,
+  headBytes: 12,
+  storeId: 16,
+  sequenceEnd: 16 + STORE_ID_BYTES,
+  logSegment: 40,
+  logEnd: 44,
+  logChecksum: 48,
+  newestSalt: 52,
+  segments: 56,
+  pieces: 60,
+  tables: 64,
+} as const;
+/** Number u32, bytes u64. */
+const SEGMENT_ENTRY_BYTES = 4 + 8;
+/** Bytes u32, checksum u32. */
+const PIECE_ENTRY_BYTES = 4 + 4;
+const CHECKSUM_BYTES = 4;
+/** A head that says that it is longer is not believed: no memory is taken for it. */
+const MOST_HEAD_BYTES = 64 * 1024 * 1024;
+
+/** The place in a log up to which an image knows it. */
+export interface LogPlace {
+  /** Number of the segment. */
+  readonly segment: number;
+  /** Records up to here are durable, and in the image. */
+  readonly end: number;
+  /** CRC-32 of the file's first `end` bytes. */
+  readonly checksum: number;
+}
+
+/** Of what an image is an image: the state of the directory that it depends on. */
+export interface ImageSource {
+  /** The sealed segments whose records are all in it, ascending, with the lengths of their files. */
+  readonly segments: ReadonlyMap<number, number>;
+  /** The log that went on when it was made; `undefined` if none held a record. */
+  readonly log: LogPlace | undefined;
+  /** Sequence numbers from here on had not been given out. */
+  readonly sequenceEnd: number;
+}
+
+/** An index that was read, and what it knows. */
+export interface IndexImage extends ImageSource {
+  readonly index: HashIndex;
+}
+
+/**
+ * Writes the index as it is, and in one step puts it in place of the older image, durably. Nothing
+ * may change the index until the promise settles, and all that it points to must be durable. Other
+ * work gets its turn between pieces.
+ */
+export async function writeIndexImage(
+  fs: Fs,
+  directory: string,
+  storeId: Uint8Array,
+  index: HashIndex,
+  source: ImageSource,
+): Promise<void> {
+  const pieces = index.chunks();
+  const newest = newestOf(source.segments);
+  const newestSalt = newest === 0 ? 0 : saltOf(fs, directory, newest);
+  const head = encodeHead(storeId, source, newestSalt, pieces);
+  using temporary = TemporaryFile.create(fs, directory, { name: INDEX_FILE });
+  temporary.file.write(head);
+  for (const piece of pieces) {
+    temporary.file.write(piece);
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  }
+  temporary.persist(joinPath(directory, INDEX_FILE));
+}
+
+/**
+ * Reads the image in `directory`, if it is whole and everything in it is still there: each of its
+ * segments, with the same length, of `sealed`, and of the newest the very same file. Files that came
+ * later are no obstacle: they are read on top. `undefined` if it is of no use, for whatever reason;
+ * nothing but time depends on it. That its log still begins with what the image knows is left to the caller.
+ */
+export function readIndexImage(
+  fs: Fs,
+  directory: string,
+  identity: Identity,
+  sealed: readonly number[],
+): IndexImage | undefined {
+  try {
+    using file = fs.open(joinPath(directory, INDEX_FILE));
+    const found = readHead(file, identity.storeId);
+    if (found === undefined) return undefined;
+    const { source, newestSalt, headBytes, pieces } = found;
+    if (!isThere(fs, directory, source.segments, newestSalt, new Set(sealed))) return undefined;
+    const chunks = readPieces(file, headBytes, pieces);
+    return chunks && { ...source, index: HashIndex.fromChunks(chunks) };
+  } catch (error) {
+    // A RangeError: pieces that are whole, but of another layout of the index.
+    if (error instanceof FlagstoneError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+interface FoundHead {
+  readonly source: ImageSource;
+  readonly newestSalt: number;
+  readonly headBytes: number;
+  readonly pieces: readonly { readonly bytes: number; readonly checksum: number }[];
+}
+
+function encodeHead(
+  storeId: Uint8Array,
+  { segments, log, sequenceEnd }: ImageSource,
+  newestSalt: number,
+  pieces: readonly Uint8Array[],
+): Uint8Array {
+  const tables = segments.size * SEGMENT_ENTRY_BYTES + pieces.length * PIECE_ENTRY_BYTES;
+  const head = new Uint8Array(Head.tables + tables + CHECKSUM_BYTES);
+  const view = new DataView(head.buffer);
+  const u32 = (at: number, value: number) => view.setUint32(at, value, true);
+  const u64 = (at: number, value: number) => {
+    u32(at, value);
+    u32(at + 4, highWord(value));
+  };
+  head.set(MAGIC);
+  u32(Head.version, IMAGE_VERSION);
+  u32(Head.headBytes, head.length);
+  head.set(storeId, Head.storeId);
+  u64(Head.sequenceEnd, sequenceEnd);
+  u32(Head.logSegment, log?.segment ?? 0);
+  u32(Head.logEnd, log?.end ?? 0);
+  u32(Head.logChecksum, log?.checksum ?? 0);
+  u32(Head.newestSalt, newestSalt);
+  u32(Head.segments, segments.size);
+  u32(Head.pieces, pieces.length);
+  let at: number = Head.tables;
+  for (const [segment, bytes] of segments) {
+    u32(at, segment);
+    u64(at + 4, bytes);
+    at += SEGMENT_ENTRY_BYTES;
+  }
+  for (const piece of pieces) {
+    u32(at, piece.length);
+    u32(at + 4, crc32(piece));
+    at += PIECE_ENTRY_BYTES;
+  }
+  u32(at, crc32(head.subarray(0, at)));
+  return head;
+}
+
+function readHead(file: File, storeId: Uint8Array): FoundHead | undefined {
+  const start = new DataView(new ArrayBuffer(Head.tables));
+  file.readAt(new Uint8Array(start.buffer), 0);
+  const headBytes = start.getUint32(Head.headBytes, true);
+  const known = MAGIC.every((byte, i) => start.getUint8(i) === byte) &&
+    start.getUint32(Head.version, true) === IMAGE_VERSION;
+  if (!known || headBytes < Head.tables + CHECKSUM_BYTES || headBytes > MOST_HEAD_BYTES) {
+    return undefined;
+  }
+  const head = new Uint8Array(headBytes);
+  const view = new DataView(head.buffer);
+  const u32 = (at: number) => view.getUint32(at, true);
+  const u64 = (at: number) => joinWords(u32(at), u32(at + 4));
+  file.readAt(head, 0);
+  const tablesEnd = headBytes - CHECKSUM_BYTES;
+  if (u32(tablesEnd) !== crc32(head.subarray(0, tablesEnd))) return undefined;
+  if (!storeId.every((byte, i) => head[Head.storeId + i] === byte)) return undefined;
+  const segments = new Map<number, number>();
+  let at: number = Head.tables;
+  for (let i = u32(Head.segments); i > 0; i--, at += SEGMENT_ENTRY_BYTES) {
+    segments.set(u32(at), u64(at + 4));
+  }
+  const pieces: { bytes: number; checksum: number }[] = [];
+  for (let i = u32(Head.pieces); i > 0; i--, at += PIECE_ENTRY_BYTES) {
+    pieces.push({ bytes: u32(at), checksum: u32(at + 4) });
+  }
+  const segment = u32(Head.logSegment);
+  const log = segment === 0
+    ? undefined
+    : { segment, end: u32(Head.logEnd), checksum: u32(Head.logChecksum) };
+  const source = { segments, log, sequenceEnd: u64(Head.sequenceEnd) };
+  return { source, newestSalt: u32(Head.newestSalt) | 0, headBytes, pieces };
+}
+
+/**
+ * True if all the segments are there. Numbers are never given twice in the history of a store, so
+ * name and length would tell; the salt of the newest tells apart what two copies of a store, which
+ * went on separately, call by the same number.
+ */
+function isThere(
+  fs: Fs,
+  directory: string,
+  segments: ReadonlyMap<number, number>,
+  newestSalt: number,
+  sealed: ReadonlySet<number>,
+): boolean {
+  for (const [segment, bytes] of segments) {
+    if (!sealed.has(segment)) return false;
+    if (fs.stat(joinPath(directory, segmentName(segment))).size !== bytes) return false;
+  }
+  const newest = newestOf(segments);
+  return newest === 0 || saltOf(fs, directory, newest) === newestSalt;
+}
+
+function newestOf(segments: ReadonlyMap<number, number>): number {
+  let newest = 0;
+  for (const segment of segments.keys()) newest = Math.max(newest, segment);
+  return newest;
+}
+
+function saltOf(fs: Fs, directory: string, segment: number): number {
+  using reader = SegmentReader.open(fs, joinPath(directory, segmentName(segment)));
+  return reader.header.salt;
+}
+
+/** Reads the pieces into memory that the index can take over; `undefined` if one is not what was written. */
+function readPieces(
+  file: File,
+  offset: number,
+  pieces: FoundHead["pieces"],
+): Uint8Array[] | undefined {
+  const total = pieces.reduce((sum, { bytes }) => sum + bytes, offset);
+  if (file.stat().size !== total) return undefined;
+  const chunks: Uint8Array[] = [];
+  let at = offset;
+  for (const { bytes, checksum } of pieces) {
+    const chunk = new Uint8Array(new SharedArrayBuffer(bytes));
+    if (file.readAt(chunk, at) !== bytes || crc32(chunk) !== checksum) return undefined;
+    chunks.push(chunk);
+    at += bytes;
+  }
+  return chunks;
+}

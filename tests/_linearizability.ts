@@ -120,7 +120,7 @@ export function assertVersionsFollowTime(events: readonly KeyEvent[]): void {
   let newest: KeyEvent | undefined;
   for (const write of writes.toSorted((a, b) => a.called - b.called)) {
     for (; byEnd[at]!.ended < write.called; at++) {
-      if (byEnd[at]!.wrote!.version! > (newest?.wrote!.version ?? 0)) newest = byEnd[at];
+      if (byEnd[at]!.wrote!.version! > (newest?.wrote?.version ?? 0)) newest = byEnd[at];
     }
     const late = newest !== undefined && newest.wrote!.version! >= write.wrote!.version!;
     assert(

@@ -346,7 +346,8 @@ Deno.test("a slab that goes all the way round within one turn is neither forgott
   await using store = await openWith(
     "/store",
     { ...SMALL, slabs: 2, fs, stallTimeoutMs: 1000 },
-    (control, _pool, directory) => new InlineHost(control, fs, directory, "segment", (task) => task()),
+    (control, _pool, directory) =>
+      new InlineHost(control, fs, directory, "segment", (task) => task()),
   );
   const writes = Array.from({ length: 300 }, (_, i) => store.put(`k${1000 + i}`, noise(3000, i)));
   const alive = setInterval(() => {}, 1000);

@@ -12,6 +12,9 @@ export const INDEX_FILE = "INDEX";
 const IMAGE_VERSION = 1;
 const MAGIC = new TextEncoder().encode("FLAGINDX");
 
+/** Other work gets its turn after so many bytes: a few ms of writing. */
+const BREAK_BYTES = 8 * 1024 * 1024;
+
 /** Offsets in the head; docs/FORMAT.md explains each. */
 const Head = {
   version: 8,
@@ -77,8 +80,12 @@ export async function writeIndexImage(
   const head = encodeHead(storeId, source, newestSalt, pieces);
   using temporary = TemporaryFile.create(fs, directory, { name: INDEX_FILE });
   temporary.file.write(head);
+  let sinceBreak = 0;
   for (const piece of pieces) {
     temporary.file.write(piece);
+    sinceBreak += piece.length;
+    if (sinceBreak < BREAK_BYTES) continue;
+    sinceBreak = 0;
     await new Promise<void>((resolve) => setTimeout(resolve, 0));
   }
   temporary.persist(joinPath(directory, INDEX_FILE));

@@ -65,7 +65,7 @@ export class LogWriter {
   #calledAt = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #stallSeen = 0;
-  #flushedWaiters: (() => void)[] = [];
+  #flushedWaiters: { upTo: number; wake: () => void }[] = [];
   /** Who waits for a position that is not that of the newest record. */
   #syncWaiters: { position: number; resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
@@ -178,11 +178,11 @@ export class LogWriter {
     this.#watch();
   }
 
-  /** Resolves when every sealed slab is a segment. */
-  async flushed(): Promise<void> {
-    while (this.#failure === undefined && this.#unsealedSlabs() > 0) {
+  /** Resolves when every sealed slab, of segments up to `upTo` only if given, is a segment. */
+  async flushed(upTo = Infinity): Promise<void> {
+    while (this.#failure === undefined && this.#unsealedSlabs(upTo) > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#flushedWaiters.push(resolve);
+      this.#flushedWaiters.push({ upTo, wake: resolve });
       this.#watch();
       await promise;
     }
@@ -287,7 +287,9 @@ export class LogWriter {
     if (this.space.length > 0) {
       this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
     }
-    if (this.#flushedWaiters.length > 0 && this.#unsealedSlabs() === 0) this.#wakeFlushed();
+    if (this.#flushedWaiters.length > 0) {
+      this.#wakeFlushed(({ upTo }) => this.#unsealedSlabs(upTo) === 0);
+    }
   }
 
   /** Keeps the promises that the watermarks cover. */
@@ -363,7 +365,7 @@ export class LogWriter {
     this.#synced.rejectAll(error);
     this.space.fail(error);
     for (const { reject } of this.#syncWaiters.splice(0)) reject(error);
-    this.#wakeFlushed();
+    this.#wakeFlushed(() => true);
   }
 
   /** The log that was created ahead of time is of no use to a store that is closed. */
@@ -379,14 +381,20 @@ export class LogWriter {
     }
   }
 
-  #wakeFlushed(): void {
+  #wakeFlushed(done: (waiter: { upTo: number }) => boolean): void {
     const waiters = this.#flushedWaiters;
-    this.#flushedWaiters = [];
-    for (const wake of waiters) wake();
+    this.#flushedWaiters = waiters.filter((waiter) => !done(waiter));
+    for (const waiter of waiters) if (done(waiter)) waiter.wake();
   }
 
-  #unsealedSlabs(): number {
-    return this.pool.count(SlotState.sealed) + this.pool.count(SlotState.logged);
+  #unsealedSlabs(upTo = Infinity): number {
+    let count = 0;
+    for (let slot = 0; slot < this.control.slots; slot++) {
+      const state = this.control.get(slot, SlotWord.state);
+      if (state !== SlotState.sealed && state !== SlotState.logged) continue;
+      if (this.control.get(slot, SlotWord.segment) >>> 0 <= upTo) count++;
+    }
+    return count;
   }
 
   #reservedEnd(slab: Slab): number {

@@ -257,6 +257,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       if (pool.slabBytes !== memtable.active?.image.bytes.length) log.rotate();
       await log.flushed();
     }
+    if (memtable.active === undefined) log.rotate();
     log.share(GAP_TIMEOUT_MS);
     const { buffers, generations } = pool.memory();
     const { maxRecordBytes } = this.#options;

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { type Durability, open, type Store } from "../../mod.ts";
 import { sameBytes } from "../_history.ts";
 import { randomOf } from "../_support.ts";
+import { killAfter } from "./_kill_after.ts";
 import { isDelete, numberOf, valueOf, WRITERS } from "./_values.ts";
 
 const { values: flags } = parseArgs({
@@ -14,48 +15,17 @@ const ROUNDS = Number(flags.rounds);
 const SEED = Number(flags.seed ?? Math.floor(Math.random() * 1e9));
 
 /** Runs the writers until `killAfterMs` after they opened the store, then SIGKILL. Adds to `acknowledged`. */
-async function runAndKill(
+function runAndKill(
   dir: string,
   durability: Durability,
   first: number,
   killAfterMs: number,
   acknowledged: Map<string, number>,
 ): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-check",
-      "--allow-read",
-      "--allow-write",
-      new URL("./_writer.ts", import.meta.url).href,
-      dir,
-      durability,
-      String(first),
-    ],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  let lines = 0;
-  let rest = "";
-  let killTimer: ReturnType<typeof setTimeout> | undefined;
-  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
-    const complete = (rest + piece).split("\n");
-    rest = complete.pop()!;
-    for (const line of complete) {
-      // The load, not the start of the process, is what is to be killed. Nothing waits for this timer
-      // to be in step with anything: that the moment is arbitrary is the test.
-      if (line === "open") killTimer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
-      else {
-        const [name, n] = line.split(" ");
-        acknowledged.set(name!, Math.max(acknowledged.get(name!) ?? 0, Number(n)));
-        lines++;
-      }
-    }
-  }
-  const status = await child.status;
-  clearTimeout(killTimer);
-  assert.equal(status.signal, "SIGKILL", "the child ended by itself");
-  return lines;
+  return killAfter("./_writer.ts", [dir, durability, String(first)], killAfterMs, (line) => {
+    const [name, n] = line.split(" ");
+    acknowledged.set(name!, Math.max(acknowledged.get(name!) ?? 0, Number(n)));
+  });
 }
 
 /** Asserts that every acknowledged write is there, or a later one of its writer, byte for byte. */

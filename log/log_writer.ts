@@ -187,6 +187,8 @@ export class LogWriter {
       await promise;
     }
     if (this.#failure !== undefined) throw this.#failure;
+    // Whoever waited finds all of them told to `onSegment`.
+    this.#replenish();
   }
 
   /** Seals the active slab if enough is in it to make a segment; less is replayed by the next `open`. */

@@ -17,6 +17,15 @@ export { AttachedWal, attachWal } from "./attached_wal.ts";
 export type { Durability } from "./log_writer.ts";
 export { Wal } from "./wal.ts";
 export { WalRecord } from "./wal_reader.ts";
+export {
+  FileLogStore,
+  type FileLogStoreOptions,
+  type LogStore,
+  MemoryLogStore,
+  type MemoryLogStoreOptions,
+  SegmentedLogStore,
+  type SegmentedLogStoreOptions,
+} from "../wal/mod.ts";
 export type {
   AppendOptions,
   Codec,

@@ -5,7 +5,7 @@ import { type BatchOperation, FlagstoneError, type Store } from "../mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import { openWith } from "../store/mod.ts";
 import { CrashFs, FaultFs, MemFs } from "../vfs/mod.ts";
-import { logName, scanLog, SegmentImage, segmentName, writeFileHeader } from "../wal/mod.ts";
+import { logName, readFileHeader, scanLog, SegmentImage, segmentName, writeFileHeader } from "../wal/mod.ts";
 import { InlineHost } from "../workers/mod.ts";
 import { bytes, collect, failsWith, noise, placeOn, SMALL, testStore, text } from "./_support.ts";
 
@@ -239,13 +239,9 @@ function scanOf(fs: MemFs): number {
   using file = fs.open(`/store/${logName(1)}`);
   const image = new SegmentImage(new ArrayBuffer(file.stat().size));
   file.readAt(image.bytes, 0);
-  const header = {
-    segment: 1,
-    capacityBytes: image.bytes.length,
-    storeId: image.bytes,
-    baseSequence: 0,
-  };
-  return scanLog(image, { ...header, salt: image.words[15]! }, "log", () => {}).end;
+  const verdict = readFileHeader(image.bytes, image.bytes.length, "log");
+  assert(verdict.ok);
+  return scanLog(image, verdict.header, "log", () => {}).end;
 }
 
 Deno.test("a log that somebody removed is not written on as if nothing had happened", async () => {

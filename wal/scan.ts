@@ -65,10 +65,14 @@ export function scanLog(
   let durableEnd = 0;
   let lastSequence = header.baseSequence;
   const batch: number[] = [];
+  let base = header.baseSequence;
   while (!sealed && isRecord(image, offset, limit, header.salt)) {
     refuseUnknown(image, offset, path);
     const length = recordLength(image, offset);
     const kind = recordKind(image, offset);
+    const ownBase = recordSequence(image, offset) - offset;
+    if (!mayHaveBase(kind, ownBase, base)) break;
+    base = ownBase;
     batch.push(offset);
     offset += alignRecord(length);
     if (batchContinues(image, batch[batch.length - 1]!)) continue;
@@ -107,6 +111,15 @@ export function scanLog(
 function isRecord(image: SegmentImage, offset: number, limit: number, salt: number): boolean {
   return fits(image, offset, limit) &&
     verifyRecord(image, offset, recordLength(image, offset), salt);
+}
+
+/**
+ * Numbers follow the place in the log. After a crash some are skipped: the mark that recovery leaves,
+ * or the seal, tells. Anything else is a record that does not belong here, such as an older copy.
+ */
+function mayHaveBase(kind: number, base: number, expected: number): boolean {
+  if (base === expected) return true;
+  return base > expected && (kind === RecordKind.mark || kind === RecordKind.seal);
 }
 
 /** True if a record of a possible length begins at `offset`: what it says may be looked at. */

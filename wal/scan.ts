@@ -64,7 +64,6 @@ export function scanLog(
   let closed = false;
   let durableEnd = 0;
   let lastSequence = header.baseSequence;
-  const batch: number[] = [];
   let base = header.baseSequence;
   while (!sealed && isRecord(image, offset, limit, header.salt)) {
     refuseUnknown(image, offset, path);
@@ -73,22 +72,21 @@ export function scanLog(
     const ownBase = recordSequence(image, offset) - offset;
     if (!mayHaveBase(kind, ownBase, base)) break;
     base = ownBase;
-    batch.push(offset);
+    const continues = batchContinues(image, offset);
     offset += alignRecord(length);
-    if (batchContinues(image, batch[batch.length - 1]!)) continue;
-    for (const start of batch) {
-      const startKind = recordKind(image, start);
-      if (startKind === RecordKind.put || startKind === RecordKind.delete) {
-        visit(start, recordLength(image, start));
-      }
-      lastSequence = Math.max(lastSequence, recordSequence(image, start));
-      durableEnd = Math.max(durableEnd, recordSyncedMark(image, start));
+    if (continues) continue;
+    // A batch, mostly of one, is whole.
+    while (end < offset) {
+      const startLength = recordLength(image, end);
+      const startKind = recordKind(image, end);
+      if (startKind === RecordKind.put || startKind === RecordKind.delete) visit(end, startLength);
+      lastSequence = Math.max(lastSequence, recordSequence(image, end));
+      durableEnd = Math.max(durableEnd, recordSyncedMark(image, end));
+      closed = kind === RecordKind.mark && (recordFlags(image, end) & RecordFlag.closed) !== 0;
+      end += alignRecord(startLength);
+      records++;
     }
-    records += batch.length;
     sealed = kind === RecordKind.seal;
-    closed = kind === RecordKind.mark && (recordFlags(image, end) & RecordFlag.closed) !== 0;
-    end = offset;
-    batch.length = 0;
   }
   const tornEnd = sealed ? end : lastNonZero(image, end);
   if (tornEnd > end) {

@@ -1,0 +1,123 @@
+// What the log does alone: appends in memory, durable appends beside the disk's own rate, replay.
+//   deno run --allow-read --allow-write bench/wal_bench.ts [directory]
+import { Wal } from "../log/wal_mod.ts";
+
+const ROUNDS = 5;
+const base = await Deno.makeTempDir({ dir: Deno.args[0] ?? "." });
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+function row(what: string, value: string, note = ""): void {
+  console.log(`${what.padEnd(44)} ${value.padStart(14)}  ${note}`);
+}
+
+const perSecond = (count: number, ms: number) => count / ms * 1000;
+const thousands = (rate: number) => `${(rate / 1000).toFixed(1)} K/s`;
+const millions = (rate: number) => `${(rate / 1e6).toFixed(2)} M/s`;
+
+/** The disk's own: a file of full length, one small write and one fdatasync at a time. */
+function rawRate(bytes: number, count: number): number {
+  const path = `${base}/raw`;
+  using file = Deno.openSync(path, { create: true, write: true, truncate: true });
+  file.truncateSync(16 * 1024 * 1024);
+  file.syncSync();
+  const record = new Uint8Array(bytes).fill(7);
+  const started = performance.now();
+  for (let i = 0; i < count; i++) {
+    file.writeSync(record);
+    file.syncDataSync();
+  }
+  return perSecond(count, performance.now() - started);
+}
+
+async function durableRate(
+  wal: Wal,
+  writers: number,
+  bytes: number,
+  each: number,
+): Promise<number> {
+  const record = new Uint8Array(bytes).fill(7);
+  const started = performance.now();
+  await Promise.all(Array.from({ length: writers }, async () => {
+    for (let i = 0; i < each; i++) await wal.appendAndSync(record);
+  }));
+  return perSecond(writers * each, performance.now() - started);
+}
+
+try {
+  {
+    await using wal = await Wal.open(`${base}/memory`, { segmentBytes: 64 * 1024 * 1024 });
+    const record = new Uint8Array(256).fill(7);
+    const rates: number[] = [];
+    for (let round = 0; round < 2 * ROUNDS; round++) {
+      const count = 200_000;
+      const started = performance.now();
+      for (let i = 0; i < count; i++) void wal.append(record);
+      rates.push(perSecond(count, performance.now() - started));
+      await wal.sync();
+    }
+    row("append 256 B, in memory, first use of memory", millions(median(rates.slice(0, 3))));
+    row("append 256 B, in memory", millions(median(rates.slice(4))), "one thread, no await");
+  }
+  {
+    await using wal = await Wal.open(`${base}/durable`);
+    const raw: number[] = [];
+    const rates = new Map<number, number[]>([[1, []], [8, []], [64, []], [256, []]]);
+    for (let round = 0; round < ROUNDS; round++) {
+      raw.push(rawRate(280, 1000));
+      for (const [writers, all] of rates) {
+        all.push(await durableRate(wal, writers, 256, writers === 1 ? 1000 : 200));
+      }
+    }
+    const own = median(raw);
+    row("write + fdatasync of 280 B, file of full length", thousands(own), "the disk's own");
+    const one = median(rates.get(1)!);
+    for (const [writers, all] of rates) {
+      const rate = median(all);
+      const ratio = writers === 1
+        ? `${(rate / own).toFixed(2)} of the disk's own`
+        : `${(rate / one).toFixed(0)} × one writer`;
+      row(`durable append of 256 B, ${writers} writers`, thousands(rate), ratio);
+    }
+  }
+  for (const [bytes, count] of [[256, 400_000], [64 * 1024, 1900]] as const) {
+    const directory = `${base}/replay-${bytes}`;
+    const wal = await Wal.open(directory, { segmentBytes: 128 * 1024 * 1024 });
+    const record = new Uint8Array(bytes).fill(7);
+    for (let i = 0; i < count; i++) await wal.append(record);
+    await wal.sync();
+    await wal.appendAndSync(record.subarray(1)); // Vouches for the rest.
+    // As a killed process leaves it: one log without its end, which open has to scan.
+    Deno.mkdirSync(`${directory}-killed`);
+    for (const { name } of Deno.readDirSync(directory)) {
+      if (name === "LOCK") continue;
+      Deno.copyFileSync(`${directory}/${name}`, `${directory}-killed/${name}`);
+      using file = Deno.openSync(`${directory}-killed/${name}`, { write: true });
+      file.syncSync();
+    }
+    const iterations: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const started = performance.now();
+      let found = 0;
+      for (const { bytes } of wal.iterate()) found += bytes.length === 0 ? 0 : 1;
+      if (found !== count + 1) throw new Error(`${found} of ${count} records`);
+      iterations.push(perSecond(count, performance.now() - started));
+    }
+    await wal.close();
+    const killed = await Wal.open(`${directory}-killed`, { segmentBytes: 128 * 1024 * 1024 });
+    const { durationMs, replayedSegments } = killed.stats().recovery;
+    if (replayedSegments === 0) throw new Error("nothing was replayed");
+    await killed.close();
+    const show = (rate: number) =>
+      bytes > 1000 ? `${(rate * bytes / 1e6).toFixed(0)} MB/s` : millions(rate);
+    row(`iterate, records of ${bytes} B`, show(median(iterations)));
+    row(
+      `recovery after a kill, records of ${bytes} B`,
+      show(perSecond(count, durationMs)),
+    );
+  }
+} finally {
+  await Deno.remove(base, { recursive: true });
+}

@@ -186,7 +186,7 @@ testWal("many writers at once share syncs, and each has its own LSN", async (pla
   assert(wal.stats().logSyncs < 200, `${wal.stats().logSyncs} syncs`);
 });
 
-Deno.test("appends of one turn go out in few writes, into a file of full length", async () => {
+Deno.test("W16: appends of one turn go out in few writes, into a file of full length", async () => {
   const fs = new MemFs();
   await using wal = await openOn(fs);
   const appends = Array.from({ length: 100 }, (_, i) => wal.append(noise(100, i)));

@@ -20,6 +20,8 @@ export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from
 export type { Codec } from "./codec/mod.ts";
 export {
   type BatchOperation,
+  type CheckpointOptions,
+  type CheckpointReport,
   type Compression,
   type CompressionOptions,
   type DeleteOptions,

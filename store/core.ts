@@ -66,6 +66,7 @@ export class StoreCore {
   /** Bytes that were stored for them. */
   storedValueBytes = 0;
   readonly #lock: Lock;
+  #filesInUse: Promise<unknown> = Promise.resolve();
 
   /** Takes over the parts. */
   constructor(parts: CoreParts) {
@@ -110,6 +111,13 @@ export class StoreCore {
   async flush(): Promise<void> {
     await this.pending.settled();
     await this.log.flush();
+  }
+
+  /** Does `work` once no other work of this kind is under way: what changes or copies the set of files. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const running = this.#filesInUse.then(work);
+    this.#filesInUse = running.catch(() => {});
+    return running;
   }
 
   /** Accepts no more calls. Updates whose function still runs lose their locks, and are refused when it ends. */

@@ -1,4 +1,5 @@
 import { SlotState, Word } from "../wal/mod.ts";
+import { makeCheckpoint } from "./checkpoint.ts";
 import { leaveIndexImage } from "./close_image.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
@@ -6,6 +7,8 @@ import { listKeys } from "./listing.ts";
 import { ReadPath } from "./read_path.ts";
 import type {
   BatchOperation,
+  CheckpointOptions,
+  CheckpointReport,
   DeleteOptions,
   Entry,
   Key,
@@ -262,6 +265,27 @@ export class Store extends EventTarget implements AsyncDisposable {
   }
 
   /**
+   * Makes a copy of the store in `directory`, which must be missing or empty, while reads and writes
+   * go on. The copy shows one moment: every write that was called before is in it, and of those
+   * called meanwhile a prefix. Once this has resolved, the copy survives a power loss; it is opened
+   * like any store, has the same keys, values and versions, and goes its own way.
+   *
+   * Sealed segments, which never change, become second names of the same files, so it takes no space
+   * and next to no time; they are copied where the file system has no hard links to there (another
+   * device). Of the log, a quarter of `slabBytes` at most is copied. As files are shared, it is a
+   * backup against mistakes, not against a disk that fails: for that, give a directory on another.
+   * Checkpoints are made one after another.
+   *
+   * Rejects with `NOT_EMPTY` if the directory holds anything; `LOCKED` if it is another's;
+   * `ABORTED` by its signal; the store's failure if it has one; `NO_SPACE`, `PERMISSION`, `IO` as
+   * the file system has it. Then, as after a crash, what is there cannot be opened as a store; the
+   * files in it are removed, or left for you to remove. The store itself is not affected.
+   */
+  async checkpoint(directory: string, options: CheckpointOptions = {}): Promise<CheckpointReport> {
+    return await makeCheckpoint(this.#core, directory, options);
+  }
+
+  /**
    * Waits for the writes under way, syncs everything, ends the workers, and gives up the lock.
    * Idempotent. Rejects with the store's failure if it has one, since something accepted may then
    * not be durable; the store is closed all the same. Never waits longer than `stallTimeoutMs`
@@ -281,9 +305,7 @@ export class Store extends EventTarget implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      core.log.sealIfLarge();
-      await core.log.flushed();
-      await leaveIndexImage(core);
+      if (await core.log.finish()) await leaveIndexImage(core);
     } finally {
       await core.release();
     }

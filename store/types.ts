@@ -177,6 +177,22 @@ export interface StoreStats {
   readonly recovery: RecoveryReport;
 }
 
+/** Options of {@linkcode Store.checkpoint}. */
+export interface CheckpointOptions {
+  /** Ends the checkpoint with `ABORTED` when it fires; nothing of it is a store then. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@linkcode Store.checkpoint} made. */
+export interface CheckpointReport {
+  /** Segments that the copy shares with the store, as second names of the same files. */
+  readonly linkedFiles: number;
+  /** Files that were copied: the log, and segments where the file system has no hard links. */
+  readonly copiedFiles: number;
+  /** Length of the copy's segments and log, in bytes. */
+  readonly bytes: number;
+}
+
 /** What {@linkcode Store.verify} found. */
 export interface VerifyReport {
   /** Files read. */

@@ -305,7 +305,9 @@ export class Store extends EventTarget implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      if (await core.log.finish()) await leaveIndexImage(core);
+      core.log.sealIfLarge();
+      await core.log.flushed();
+      await leaveIndexImage(core);
     } finally {
       await core.release();
     }

@@ -4,6 +4,7 @@ import { type Fs, joinPath } from "../vfs/mod.ts";
 import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
 import { type Host, Role } from "../workers/mod.ts";
 import { AckQueue } from "./ack_queue.ts";
+import { DiskSpace } from "./disk_space.ts";
 import { SpaceQueue } from "./space_queue.ts";
 import { settle } from "./watermarks.ts";
 
@@ -54,6 +55,9 @@ export class LogWriter {
   readonly space: SpaceQueue = new SpaceQueue();
   readonly #parts: LogWriterParts;
   readonly #host: Host;
+  readonly #disk: DiskSpace;
+  /** The disk was full at the last look. */
+  #isFull = false;
   readonly #written = new AckQueue();
   readonly #synced = new AckQueue();
   /** Slabs that are not durable in full, the oldest first. */
@@ -79,6 +83,7 @@ export class LogWriter {
     this.pool = parts.pool;
     this.memtable = parts.memtable;
     this.#host = parts.host;
+    this.#disk = new DiskSpace(parts.control, parts.directory);
     const active = this.memtable.active;
     if (active === undefined) return;
     this.#undurable.push(active);
@@ -111,6 +116,7 @@ export class LogWriter {
    */
   reserve(bytes: number): number {
     const { memtable } = this;
+    if (this.#isFull) return this.#askForSpace();
     const offset = memtable.reserve(bytes);
     if (offset !== -1) {
       if (offset >= memtable.prepareAt && memtable.prepare()) this.#host.ring(Role.flush);
@@ -118,7 +124,7 @@ export class LogWriter {
     }
     const rotated = memtable.rotate(bytes);
     this.#rotated(rotated);
-    return rotated ? memtable.reserve(bytes) : -1;
+    return rotated ? memtable.reserve(bytes) : this.#askForSpace();
   }
 
   /** Seals the active slab, and goes on in a new one if one is free. */
@@ -151,6 +157,7 @@ export class LogWriter {
     if (this.#failure !== undefined) throw this.#failure;
     const slab = this.#undurable.at(-1);
     if (slab === undefined) return;
+    if (this.#isFull) this.#askForSpace();
     const end = this.#reservedEnd(slab);
     if (end > this.control.get(slab.slot, SlotWord.synced)) {
       await this.acknowledge(slab, end, "synced", true);
@@ -185,20 +192,32 @@ export class LogWriter {
       this.#flushedWaiters.push({ upTo, wake: resolve });
       this.#watch();
       await promise;
+      if (this.#disk.flushIsFull) throw this.#disk.refusal();
     }
     if (this.#failure !== undefined) throw this.#failure;
     // Whoever waited finds all of them told to `onSegment`.
     this.#replenish();
   }
 
-  /** Seals the active slab if enough is in it to make a segment; less is replayed by the next `open`. */
-  sealIfLarge(): void {
+  /**
+   * Makes everything durable, and segments of what is sealed, and of the active slab if enough is in
+   * it. False if some are none for want of space: the next `open` replays them.
+   */
+  async finish(): Promise<boolean> {
+    await this.flush();
     const slab = this.memtable.active;
-    if (slab === undefined) return;
-    const used = this.control.reservedEnd(slab.slot);
-    if (used * LEAST_SEALED_PART < slab.image.bytes.length) return;
-    this.memtable.seal();
-    this.ring();
+    const used = slab === undefined ? 0 : this.control.reservedEnd(slab.slot);
+    if (slab !== undefined && used * LEAST_SEALED_PART >= slab.image.bytes.length) {
+      this.memtable.seal();
+      this.ring();
+    }
+    try {
+      await this.flushed();
+      return true;
+    } catch (error) {
+      if (!this.#disk.flushIsFull || this.#failure !== undefined) throw error;
+      return false;
+    }
   }
 
   /**
@@ -285,13 +304,31 @@ export class LogWriter {
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
     if (this.#isShared()) this.#serveAttached();
-    const { pool } = this;
-    if (this.space.length > 0) {
-      this.space.offer(() => pool.next !== undefined || pool.count(SlotState.free) > 0);
-    }
+    this.#isFull = this.#disk.logIsFull;
+    if (this.#disk.logIsStillFull) this.#rejectAcks(this.#disk.inDoubt());
+    if (this.space.length > 0) this.#serveSpace();
     if (this.#flushedWaiters.length > 0) {
-      this.#wakeFlushed(({ upTo }) => this.#unsealedSlabs(upTo) === 0);
+      const { flushIsFull } = this.#disk;
+      this.#wakeFlushed(({ upTo }) => flushIsFull || this.#unsealedSlabs(upTo) === 0);
     }
+  }
+
+  /** Lets the first of those in who wait for memory, or tells all that the disk is full. */
+  #serveSpace(): void {
+    const { pool } = this;
+    const hasSlab = this.memtable.active !== undefined || pool.next !== undefined ||
+      pool.count(SlotState.free) > 0;
+    if (this.#isFull ? this.#disk.logIsStillFull : !hasSlab && this.#disk.flushIsStillFull) {
+      this.space.fail(this.#disk.refusal());
+    } else if (!this.#isFull) this.space.offer(() => hasSlab);
+  }
+
+  /** Has the workers try again, in case the disk is full. Returns -1. */
+  #askForSpace(): number {
+    this.#disk.ask();
+    if (this.#isFull) this.#host.ring(Role.log);
+    if (this.#disk.flushIsFull) this.#host.ring(Role.flush);
+    return -1;
   }
 
   /** Keeps the promises that the watermarks cover. */
@@ -363,11 +400,15 @@ export class LogWriter {
   #fail(error: FlagstoneError): void {
     if (this.#failure === undefined) this.#parts.onFailure?.(error);
     this.#failure = error;
+    this.#rejectAcks(error);
+    this.space.fail(error);
+    this.#wakeFlushed(() => true);
+  }
+
+  #rejectAcks(error: FlagstoneError): void {
     this.#written.rejectAll(error);
     this.#synced.rejectAll(error);
-    this.space.fail(error);
     for (const { reject } of this.#syncWaiters.splice(0)) reject(error);
-    this.#wakeFlushed(() => true);
   }
 
   /** The log that was created ahead of time is of no use to a store that is closed. */

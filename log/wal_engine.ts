@@ -71,9 +71,7 @@ export class WalEngine<T> {
   async stop(reason: FlagstoneError): Promise<boolean> {
     let ended = true;
     try {
-      await this.log.flush();
-      this.log.sealIfLarge();
-      await this.log.flushed();
+      await this.log.finish();
     } finally {
       ended = await this.log.release(reason);
     }

@@ -305,9 +305,7 @@ export class Store extends EventTarget implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      core.log.sealIfLarge();
-      await core.log.flushed();
-      await leaveIndexImage(core);
+      if (await core.log.finish()) await leaveIndexImage(core);
     } finally {
       await core.release();
     }

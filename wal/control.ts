@@ -22,11 +22,19 @@ export const Word = {
   logWrites: 18,
   /** Syncs issued so far. Writer: log worker. */
   logSyncs: 19,
+  /** 1 while the disk has no space for what is to be written. Writer: log worker. */
+  logFull: 20,
+  /** Counts what became of that: tries that failed, and the one that did not. Writer: log worker. */
+  logTries: 21,
 
   /** 1 while the flush worker waits on its doorbell. Writer: flush worker. */
   flushParked: 32,
   /** One of `WorkerLife`, as `logLife`. */
   flushLife: 33,
+  /** As `logFull`. Writer: flush worker. */
+  flushFull: 34,
+  /** As `logTries`. Writer: flush worker. */
+  flushTries: 35,
 
   /** Counts news for the main thread. Writers: both workers. Main waits on it, asynchronously. */
   progress: 48,

@@ -14,6 +14,7 @@ import {
   trimLog,
   Word,
 } from "../wal/mod.ts";
+import { FullDisk } from "./full_disk.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
@@ -32,6 +33,7 @@ export class FlushLoop implements Loop {
   readonly #fs: Fs;
   readonly #directory: string;
   readonly #finish: FinishMode;
+  readonly #disk: FullDisk;
 
   /** Makes a loop over the slabs of `control`, finishing files in `directory`. */
   constructor(
@@ -46,6 +48,7 @@ export class FlushLoop implements Loop {
     this.#fs = fs;
     this.#directory = directory;
     this.#finish = finish;
+    this.#disk = new FullDisk(control, Word.flushFull, Word.flushTries);
   }
 
   /**
@@ -53,6 +56,10 @@ export class FlushLoop implements Loop {
    * that promises wait for, makes a slab ready to be the next one, seals a segment.
    */
   step(_hurry: boolean): StepResult {
+    return this.#disk.attempt(() => this.#step(), () => {});
+  }
+
+  #step(): StepResult {
     if (this.#control.failed) return StepResult.idle;
     const dirty = this.#oldest(SlotState.cleaning);
     if (dirty !== -1) return this.#clean(dirty);
@@ -66,9 +73,9 @@ export class FlushLoop implements Loop {
     return StepResult.idle;
   }
 
-  /** Nothing to do for a pause. */
-  rest(_closing: boolean): boolean {
-    return false;
+  /** Nothing to do for a pause, but to try again if there was no space. */
+  rest(closing: boolean): boolean {
+    return !closing && this.#disk.isFull && !this.#control.failed;
   }
 
   /** Nothing stays open between steps. */

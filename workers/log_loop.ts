@@ -21,6 +21,7 @@ import {
   SlotWord,
   Word,
 } from "../wal/mod.ts";
+import { FullDisk } from "./full_disk.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
@@ -45,6 +46,7 @@ export class LogLoop implements Loop {
   readonly #fs: Fs;
   readonly #directory: string;
   readonly #nowMs: () => number;
+  readonly #disk: FullDisk;
   /** Slot of the segment being written, or -1. */
   #slot = -1;
   #segment = 0;
@@ -72,6 +74,7 @@ export class LogLoop implements Loop {
     this.#fs = fs;
     this.#directory = directory;
     this.#nowMs = nowMs;
+    this.#disk = new FullDisk(control, Word.logFull, Word.logTries);
   }
 
   /**
@@ -80,6 +83,10 @@ export class LogLoop implements Loop {
    * piece is written, and nothing is synced, until the turn ends.
    */
   step(hurry: boolean): StepResult {
+    return this.#disk.attempt(() => this.#step(hurry), () => this.#startOver());
+  }
+
+  #step(hurry: boolean): StepResult {
     const control = this.#control;
     if (control.failed) return StepResult.idle;
     if (this.#slot === -1 && !this.#begin()) return StepResult.idle;
@@ -132,7 +139,9 @@ export class LogLoop implements Loop {
     const control = this.#control;
     const slot = this.#slot;
     const image = slot === -1 ? undefined : this.#slabs.get(slot);
-    if (image === undefined || this.#file === undefined || control.failed) return false;
+    if (control.failed) return false;
+    if (this.#disk.isFull) return !closing;
+    if (image === undefined || this.#file === undefined) return false;
     const written = control.get(slot, SlotWord.written);
     if (control.reservedEnd(slot) !== written) {
       // Somebody who is attached may have died on his way: stay, to close the gap in time.
@@ -203,8 +212,13 @@ export class LogLoop implements Loop {
     const control = this.#control;
     let file: File;
     if (control.claimFile(slot)) {
-      file = createLog(this.#fs, this.#directory, this.#segment, image);
-      control.set(slot, SlotWord.file, LogFileState.ready);
+      let state: number = LogFileState.none;
+      try {
+        file = createLog(this.#fs, this.#directory, this.#segment, image);
+        state = LogFileState.ready;
+      } finally {
+        control.set(slot, SlotWord.file, state);
+      }
     } else {
       if (control.get(slot, SlotWord.file) !== LogFileState.ready) return undefined;
       file = this.#fs.openReadWrite(joinPath(this.#directory, logName(this.#segment)));
@@ -218,6 +232,14 @@ export class LogLoop implements Loop {
     this.#published = Math.max(control.get(slot, SlotWord.written), FILE_HEADER_BYTES);
     control.set(slot, SlotWord.written, this.#published);
     return file;
+  }
+
+  /** What was not written is walked over, and written, once more. */
+  #startOver(): void {
+    if (this.#slot === -1) return;
+    const written = this.#control.get(this.#slot, SlotWord.written);
+    this.#published = Math.max(written, FILE_HEADER_BYTES);
+    this.#voids = [];
   }
 
   /** Walks over records whose first word is there, so they are whole, and over closed gaps. */

@@ -6,11 +6,12 @@ import {
   type Fs,
   joinPath,
   type Lock,
+  readFile,
   removeTemporaries,
   syncDirectory,
   temporarySuffix,
 } from "../vfs/mod.ts";
-import { FORMAT_VERSION, STORE_ID_BYTES } from "../wal/mod.ts";
+import { FORMAT_VERSION, highWord, joinWords, lowWord, STORE_ID_BYTES } from "../wal/mod.ts";
 
 /** Bytes of the secret that keys the hash of an index. */
 const HASH_SECRET_BYTES = 16;
@@ -35,11 +36,21 @@ export const LOG_KIND: DirectoryKind = { noun: "log", file: "WAL", magic: "FLAGS
 
 const ID_OFFSET = 16;
 const SECRET_OFFSET = ID_OFFSET + STORE_ID_BYTES;
+const FIRST_SEGMENT_OFFSET = SECRET_OFFSET + HASH_SECRET_BYTES;
+const SEQUENCE_FLOOR_OFFSET = FIRST_SEGMENT_OFFSET + 4;
 const CHECKSUM_OFFSET = 60;
 const IDENTITY_BYTES = 64;
 
+/** From where on the files of a directory count: what is older was cleared. */
+export interface Beginning {
+  /** Segments with lower numbers do not count, whether they are still there or not; 0: all count. */
+  readonly firstSegment: number;
+  /** Sequence numbers up to this one were given out by them. */
+  readonly sequenceFloor: number;
+}
+
 /** What makes one store, or log, different from every other. */
-export interface Identity {
+export interface Identity extends Beginning {
   /** 16 random bytes, repeated in each log and segment. */
   readonly storeId: Uint8Array;
   /** 16 random bytes that key the hash of the index. */
@@ -144,8 +155,37 @@ function readIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity 
   return identityOf(bytes);
 }
 
+/**
+ * Writes down, durably and in one step, that everything below `beginning` does not count any more.
+ * If it throws, {@linkcode readBeginning} tells whether the name leads to the old file or the new.
+ */
+export function writeBeginning(
+  fs: Fs,
+  directory: string,
+  kind: DirectoryKind,
+  { firstSegment, sequenceFloor }: Beginning,
+): void {
+  const path = joinPath(directory, kind.file);
+  const bytes = readFile(fs, path);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(FIRST_SEGMENT_OFFSET, firstSegment, true);
+  view.setUint32(SEQUENCE_FLOOR_OFFSET, lowWord(sequenceFloor), true);
+  view.setUint32(SEQUENCE_FLOOR_OFFSET + 4, highWord(sequenceFloor), true);
+  view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
+  atomicWrite(fs, path, bytes);
+}
+
+/** From where on the files in `directory` count, as its identity says now. */
+export function readBeginning(fs: Fs, directory: string, kind: DirectoryKind): Beginning {
+  return readIdentity(fs, directory, kind);
+}
+
 function identityOf(bytes: Uint8Array): Identity {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const floor = SEQUENCE_FLOOR_OFFSET;
   return {
+    firstSegment: view.getUint32(FIRST_SEGMENT_OFFSET, true),
+    sequenceFloor: joinWords(view.getUint32(floor, true), view.getUint32(floor + 4, true)),
     storeId: bytes.slice(ID_OFFSET, ID_OFFSET + STORE_ID_BYTES),
     hashSecret: bytes.slice(SECRET_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES),
   };

@@ -42,8 +42,9 @@ export class StoreCore {
   readonly options: ResolvedOptions;
   readonly identity: Identity;
   readonly keys: KeyBuffer;
-  readonly index: HashIndex;
-  readonly imaged: ReadonlySet<number>;
+  /** Another one after a `clear`. */
+  index: HashIndex;
+  imaged: ReadonlySet<number>;
   readonly segments: SegmentSet;
   readonly log: LogWriter;
   readonly events: EventSource;
@@ -67,6 +68,7 @@ export class StoreCore {
   storedValueBytes = 0;
   readonly #lock: Lock;
   #filesInUse: Promise<unknown> = Promise.resolve();
+  #filesUsers = 0;
 
   /** Takes over the parts. */
   constructor(parts: CoreParts) {
@@ -113,10 +115,13 @@ export class StoreCore {
     await this.log.flush();
   }
 
-  /** Does `work` once no other work of this kind is under way: what changes or copies the set of files. */
+  /**
+   * Does `work` once no other work of this kind is under way: what changes or copies the set of
+   * files. Begins at once, in this turn, if none is.
+   */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const running = this.#filesInUse.then(work);
-    this.#filesInUse = running.catch(() => {});
+    const running = this.#filesUsers++ === 0 ? work() : this.#filesInUse.then(work);
+    this.#filesInUse = running.then(() => {}, () => {}).finally(() => this.#filesUsers--);
     return running;
   }
 

@@ -115,7 +115,7 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
 
 function keySources(core: StoreCore, range: Range): KeySource[] {
   const sources: KeySource[] = core.segments.segments.map((segment) =>
-    footerKeys(() => core.segments.reader(segment), range)
+    footerKeys(() => core.segments.has(segment) ? core.segments.reader(segment) : undefined, range)
   );
   for (const slab of core.log.pool.residents) {
     if (core.segments.has(slab.segment)) continue;
@@ -127,13 +127,19 @@ function keySources(core: StoreCore, range: Range): KeySource[] {
   return sources;
 }
 
-/** Reads block by block, asking for the reader each time: it may have been closed for others meanwhile. */
-function* footerKeys(reader: () => SegmentReader, range: Range): Generator<SegmentEntry> {
+/**
+ * Reads block by block, asking for the reader each time: it may have been closed for others
+ * meanwhile, and there is none once the segment was cleared.
+ */
+function* footerKeys(
+  reader: () => SegmentReader | undefined,
+  range: Range,
+): Generator<SegmentEntry> {
   const { start, end, reverse } = range;
-  const blocks = reader().blocksBetween(start, end);
+  const blocks = reader()?.blocksBetween(start, end) ?? [];
   if (reverse) blocks.reverse();
   for (const block of blocks) {
-    const entries = reader().readBlock(block);
+    const entries = reader()?.readBlock(block) ?? [];
     if (reverse) entries.reverse();
     for (const entry of entries) {
       if (start !== undefined && compareBytes(entry.key, start) < 0) continue;

@@ -28,6 +28,7 @@ import {
   segmentName,
   UNKNOWN_SEQUENCES,
 } from "../wal/mod.ts";
+import { namesBelow, removeBelow } from "./cleared_files.ts";
 import { INDEX_FILE, type IndexImage, readIndexImage } from "./index_image.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
@@ -84,9 +85,16 @@ export class Recovery {
   /** Does it. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has changed no byte of what it could not read. */
   run(): Recovered {
     const startedMs = performance.now();
-    const names = this.#fs.list(this.#directory);
+    let names = this.#fs.list(this.#directory);
     if (names.some((name) => name.endsWith(temporarySuffix))) {
       removeTemporaries(this.#fs, this.#directory);
+    }
+    const { firstSegment } = this.#identity;
+    if (namesBelow(names, firstSegment).length > 0) {
+      // Not before it is sure to last that they do not count.
+      syncDirectory(this.#fs, this.#directory);
+      removeBelow(this.#fs, this.#directory, firstSegment);
+      names = this.#fs.list(this.#directory);
     }
     let found = this.#recover(names, names.includes(INDEX_FILE));
     if (!this.#logGoesOn) {
@@ -144,7 +152,7 @@ export class Recovery {
       index: this.#index,
       imaged: new Set(imaged.keys()),
       active,
-      nextSegment: Math.max(newestSealed, logs.at(-1) ?? 0) + 1,
+      nextSegment: Math.max(newestSealed + 1, (logs.at(-1) ?? 0) + 1, this.#identity.firstSegment),
       nextSequence: Math.ceil(next / 8) * 8,
       report: {
         durationMs: 0,
@@ -166,7 +174,8 @@ export class Recovery {
       : undefined;
     this.#index = this.#image?.index ?? new HashIndex();
     this.#logGoesOn = this.#image?.log === undefined;
-    this.#lastSequence = Math.max(0, (this.#image?.sequenceEnd ?? 0) - 1);
+    const imageEnd = this.#image?.sequenceEnd ?? 0;
+    this.#lastSequence = Math.max(this.#identity.sequenceFloor, imageEnd - 1);
     return this.#image?.segments ?? new Map();
   }
 

@@ -15,6 +15,7 @@ export class SegmentSet {
   #last: SegmentReader | undefined;
   #lastSegment = -1;
   #totalBytes = 0;
+  #first = 0;
 
   /** Knows no segment yet. */
   constructor(fs: Fs, directory: string) {
@@ -49,7 +50,7 @@ export class SegmentSet {
 
   /** Learns of a segment, whose file is `fileBytes` long. */
   add(segment: number, fileBytes: number): void {
-    if (this.#bytes.has(segment)) return;
+    if (segment < this.#first || this.#bytes.has(segment)) return;
     this.#bytes.set(segment, fileBytes);
     this.#totalBytes += fileBytes;
   }
@@ -72,6 +73,14 @@ export class SegmentSet {
     this.#last = reader;
     this.#lastSegment = segment;
     return reader;
+  }
+
+  /** Forgets all segments, and never learns of one below `first` again. */
+  clear(first: number): void {
+    this.close();
+    this.#bytes.clear();
+    this.#totalBytes = 0;
+    this.#first = first;
   }
 
   /** Closes all readers. */

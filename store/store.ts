@@ -1,5 +1,6 @@
 import { SlotState, Word } from "../wal/mod.ts";
 import { makeCheckpoint } from "./checkpoint.ts";
+import { clearStore } from "./clear.ts";
 import { leaveIndexImage } from "./close_image.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
@@ -31,8 +32,10 @@ const decoder = new TextDecoder();
  *
  * Every call may reject with `CLOSED` once the store is closed, and with an `ArgumentError` before
  * anything changes if an argument is wrong. A write rejects with the store's failure
- * (`WRITE_FAILED`, `NO_SPACE`, `WORKER_DIED`, `STALLED`) after a write or sync of the log failed:
- * whether it survives is then unknown until the store is reopened. Reads go on.
+ * (`WRITE_FAILED`, `WORKER_DIED`, `STALLED`) after a write or sync of the log failed: whether it
+ * survives is then unknown until the store is reopened. Reads go on. While the disk is full, writes
+ * are refused (`NO_SPACE`), and go on when there is space; one that was in memory already rejects,
+ * too, is seen by readers, and is written then.
  */
 export class Store extends EventTarget implements AsyncDisposable {
   readonly #core: StoreCore;
@@ -262,6 +265,27 @@ export class Store extends EventTarget implements AsyncDisposable {
     this.#core.assertOpen();
     await this.#core.flush();
     return await new Verification(this.#core).run();
+  }
+
+  /**
+   * Removes every key, in one step: after a crash all are there, or none is. A write called before is
+   * gone, one called after stays; if `clear` has to wait, since writes wait for memory or a checkpoint
+   * is being made, those called until its turn go too. Once it has resolved, no crash brings anything
+   * back. Versions go on growing.
+   *
+   * The cost does not depend on the number of keys: a small file is written and synced on this
+   * thread, the log goes on in another segment, and the files of the older ones are removed when the
+   * workers have done with them. Where a file cannot be removed, the next `open` does it.
+   *
+   * Rejects with the store's failure, or as the file system has it (`NO_SPACE`, `IO`): then nothing was
+   * removed, unless it is `WRITE_FAILED`: then that is known after the store is reopened.
+   */
+  clear(): Promise<void> {
+    try {
+      return clearStore(this.#core);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -44,6 +44,8 @@ export class Verification {
   async run(): Promise<VerifyReport> {
     for (const segment of this.#core.segments.segments) {
       this.#core.assertOpen();
+      // It may have been cleared meanwhile.
+      if (!this.#core.segments.has(segment)) continue;
       const path = joinPath(this.#core.directory, segmentName(segment));
       await this.#guard(path, () => this.#checkSegment(path));
     }

@@ -201,10 +201,10 @@ export class WritePath {
 
   /** As `#later`; whether there is something to delete is known once the key is locked. */
   async #deleteLater(write: PreparedWrite, settings: WriteSettings): Promise<boolean> {
-    const { keys, index } = this.#core;
+    const core = this.#core;
     const appended = await this.#queue.enqueue([write], settings, () => {
-      keys.load(write.key, write.flags);
-      return index.find(keys.hash);
+      core.keys.load(write.key, write.flags);
+      return core.index.find(core.keys.hash);
     });
     if (appended === undefined) return false;
     await appended.acknowledged;

@@ -1,0 +1,92 @@
+import { FlagstoneError } from "../errors/mod.ts";
+import { HashIndex } from "../index/mod.ts";
+import { type Beginning, readBeginning, STORE_KIND, writeBeginning } from "../log/mod.ts";
+import { joinPath } from "../vfs/mod.ts";
+import { FILE_HEADER_BYTES } from "../wal/mod.ts";
+import { removeBelow } from "./cleared_files.ts";
+import type { StoreCore } from "./core.ts";
+import { INDEX_FILE } from "./index_image.ts";
+
+/**
+ * Removes every key: see `Store.clear`. That all segments below a number do not count any more is
+ * written in one place, the STORE file; their files are removed afterwards, here or by the next open.
+ */
+export function clearStore(core: StoreCore): Promise<void> {
+  core.assertWritable();
+  return core.exclusively(async () => {
+    // Writes that were called before and wait for their place come first.
+    if (core.pending.calls > 0) await core.pending.settled();
+    core.assertWritable();
+    const beginning = beginAnew(core);
+    if (beginning === undefined) return;
+    // Nothing is awaited from the new beginning to here: no write comes between.
+    writeDown(core, beginning);
+    const { firstSegment } = beginning;
+    core.index = new HashIndex();
+    core.imaged = new Set();
+    core.segments.clear(firstSegment);
+    // The workers must have done with the old logs.
+    await core.log.flushed(firstSegment - 1);
+    if (!core.closing) removeFiles(core, firstSegment);
+  });
+}
+
+/** Ends the active slab, if it has anything, so that everything is older than the next; `undefined` if there is nothing. */
+function beginAnew(core: StoreCore): Beginning | undefined {
+  const { control, memtable, pool } = core.log;
+  const { active } = memtable;
+  if (active !== undefined && control.reservedEnd(active.slot) > FILE_HEADER_BYTES) {
+    core.log.rotate();
+  }
+  const next = memtable.active;
+  const older = [...core.segments.segments, ...pool.residents.map(({ segment }) => segment)]
+    .filter((segment) => segment !== next?.segment);
+  if (older.length === 0) return undefined;
+  const newest = older.reduce((most, segment) => Math.max(most, segment), 0);
+  return {
+    firstSegment: next?.segment ?? newest + 1,
+    sequenceFloor: next?.baseSequence ?? memtable.nextSequence,
+  };
+}
+
+/** If it fails and nobody can say what a power loss would leave, the store takes no more writes. */
+function writeDown(core: StoreCore, beginning: Beginning): void {
+  const { directory, options: { fs } } = core;
+  try {
+    writeBeginning(fs, directory, STORE_KIND, beginning);
+  } catch (error) {
+    if (!isAsBefore(core, beginning)) {
+      const message =
+        `Cannot clear the store in ${directory}: ${error}. Whether it is cleared is ` +
+        `in doubt; it takes no more writes. See to the disk, then reopen it.`;
+      const failure = new FlagstoneError("WRITE_FAILED", message, {
+        path: directory,
+        cause: error,
+      });
+      core.log.control.fail(failure);
+      core.log.ring();
+      throw failure;
+    }
+    throw error;
+  }
+}
+
+function isAsBefore(core: StoreCore, { firstSegment }: Beginning): boolean {
+  const { directory, options: { fs } } = core;
+  try {
+    return readBeginning(fs, directory, STORE_KIND).firstSegment !== firstSegment;
+  } catch {
+    return false;
+  }
+}
+
+/** The keys are gone whether this succeeds or not; what stays is removed by the next open. */
+function removeFiles(core: StoreCore, firstSegment: number): void {
+  const { directory, options: { fs } } = core;
+  try {
+    fs.removeAll(joinPath(directory, INDEX_FILE));
+    removeBelow(fs, directory, firstSegment);
+  } catch (error) {
+    if (!(error instanceof FlagstoneError)) throw error;
+  }
+}

@@ -14,7 +14,7 @@ import {
   WorkerLife,
 } from "../wal/mod.ts";
 import { AckQueue } from "./ack_queue.ts";
-import type { Durability } from "./log_writer.ts";
+import type { Durability } from "./log_parts.ts";
 import { SpaceQueue } from "./space_queue.ts";
 import { BYTES, writeDurability } from "./wal_options.ts";
 import type { AppendOptions, Codec, WalHandle } from "./wal_types.ts";

@@ -1,48 +1,22 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { Memtable, Slab, SlabPool } from "../memtable/mod.ts";
-import { type Fs, joinPath } from "../vfs/mod.ts";
+import { joinPath } from "../vfs/mod.ts";
 import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
 import { type Host, Role } from "../workers/mod.ts";
 import { AckQueue } from "./ack_queue.ts";
+import { wantsOfAttached } from "./attached_wants.ts";
 import { DiskSpace } from "./disk_space.ts";
+import type { Durability, LogWriterParts } from "./log_parts.ts";
+import { FlushedWaiters } from "./flushed_waiters.ts";
 import { SpaceQueue } from "./space_queue.ts";
+import { stalled, StallWatch } from "./stall_watch.ts";
+import { SyncWaiters } from "./sync_waiters.ts";
 import { settle } from "./watermarks.ts";
 
 /** In one turn, the log worker is called again after so many bytes. */
 const EARLY_CALL_BYTES = 256 * 1024;
 /** A slab of which less than one part in so many is used is not sealed at the end. */
 const LEAST_SEALED_PART = 4;
-
-/**
- * When a write's promise resolves.
- * - `synced`: after fdatasync covers it. Survives a power loss.
- * - `written`: after write(2). Survives the process being killed; a power loss may take what was
- *   written since the last sync.
- * - `memory`: once readers see it. The log worker follows at once, but a killed process may lose it.
- *
- * Whatever is chosen, a crash keeps a prefix of the writes: never a later one without the earlier.
- */
-export type Durability = "synced" | "written" | "memory";
-
-/** Parts of a {@linkcode LogWriter}. */
-export interface LogWriterParts {
-  readonly fs: Fs;
-  readonly directory: string;
-  readonly control: Control;
-  readonly pool: SlabPool;
-  readonly memtable: Memtable;
-  readonly host: Host;
-  /** See `OpenOptions.stallTimeoutMs`. */
-  readonly stallTimeoutMs: number;
-  /** Milliseconds after which what nobody waits for is synced all the same; 0 = when the log has been idle. */
-  readonly syncIntervalMs: number;
-  /** Told of each slab that becomes active. */
-  readonly onActive?: ((slab: Slab) => void) | undefined;
-  /** Told of each sealed segment, and the length of its file. May be told again and again. */
-  readonly onSegment: (segment: number, fileBytes: number) => void;
-  /** Told once of the failure that ends writing; a close is one too. */
-  readonly onFailure?: ((error: FlagstoneError) => void) | undefined;
-}
 
 /**
  * The owner's side of the log: takes space in slabs, calls the workers, and turns their watermarks
@@ -67,11 +41,9 @@ export class LogWriter {
   #turnOpen = false;
   /** Position in the log at which the log worker was last called for sheer size. */
   #calledAt = 0;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
-  #stallSeen = 0;
-  #flushedWaiters: { upTo: number; wake: () => void }[] = [];
-  /** Who waits for a position that is not that of the newest record. */
-  #syncWaiters: { position: number; resolve: () => void; reject: (reason: unknown) => void }[] = [];
+  readonly #flushed: FlushedWaiters;
+  readonly #syncWaiters = new SyncWaiters();
+  readonly #stalls: StallWatch;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
   /** Everything below is durable. */
   #durable = 0;
@@ -84,6 +56,17 @@ export class LogWriter {
     this.memtable = parts.memtable;
     this.#host = parts.host;
     this.#disk = new DiskSpace(parts.control, parts.directory);
+    this.#flushed = new FlushedWaiters(parts.control);
+    const { directory, stallTimeoutMs } = parts;
+    this.#stalls = new StallWatch(
+      stallTimeoutMs,
+      () => {
+        this.#onProgress();
+        return Atomics.load(this.control.words, Word.progress);
+      },
+      () => this.#outstanding(),
+      () => this.#fail(stalled(directory, stallTimeoutMs)),
+    );
     const active = this.memtable.active;
     if (active === undefined) return;
     this.#undurable.push(active);
@@ -171,9 +154,7 @@ export class LogWriter {
     if (position <= this.#durable) return Promise.resolve();
     this.ring();
     this.control.raise(slab.slot, SlotWord.syncWanted, end);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#syncWaiters.push({ position, resolve, reject });
-    return promise;
+    return this.#syncWaiters.wait(position);
   }
 
   /**
@@ -187,11 +168,10 @@ export class LogWriter {
 
   /** Resolves when every sealed slab, of segments up to `upTo` only if given, is a segment. */
   async flushed(upTo = Infinity): Promise<void> {
-    while (this.#failure === undefined && this.#unsealedSlabs(upTo) > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#flushedWaiters.push({ upTo, wake: resolve });
+    while (this.#failure === undefined && this.#flushed.unsealed(upTo) > 0) {
+      const settled = this.#flushed.wait(upTo);
       this.#watch();
-      await promise;
+      await settled;
       if (this.#disk.flushIsFull) throw this.#disk.refusal();
     }
     if (this.#failure !== undefined) throw this.#failure;
@@ -241,7 +221,7 @@ export class LogWriter {
     // Attached threads learn of the end.
     this.control.announce();
     Atomics.notify(this.control.words, Word.epoch);
-    clearTimeout(this.#stallTimer);
+    this.#stalls.stop();
     clearTimeout(this.#syncTimer);
     this.#onProgress();
     this.#fail(this.#failure ?? reason);
@@ -270,7 +250,7 @@ export class LogWriter {
     }
     // Also if news are awaited already: what was asked for in this turn may have been done before.
     this.#onProgress();
-    this.#armStallTimer();
+    this.#stalls.arm();
   }
 
   readonly #news = (): void => {
@@ -285,7 +265,7 @@ export class LogWriter {
 
   #outstanding(): boolean {
     return this.pendingAcks > 0 || this.#syncWaiters.length > 0 || this.space.length > 0 ||
-      this.#unsealedSlabs() > 0;
+      this.#flushed.unsealed() > 0;
   }
 
   /** Brings the main thread's view up to date with the workers' words. */
@@ -303,14 +283,16 @@ export class LogWriter {
     this.#settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
-    if (this.#isShared()) this.#serveAttached();
+    if (this.#isShared()) {
+      const wants = wantsOfAttached(this.control, this.memtable);
+      if (wants.rotation) this.rotate();
+      if (wants.next && this.memtable.prepare()) this.#host.ring(Role.flush);
+      if (wants.log) this.#host.ring(Role.log);
+    }
     this.#isFull = this.#disk.logIsFull;
     if (this.#disk.logIsStillFull) this.#rejectAcks(this.#disk.inDoubt());
     if (this.space.length > 0) this.#serveSpace();
-    if (this.#flushedWaiters.length > 0) {
-      const { flushIsFull } = this.#disk;
-      this.#wakeFlushed(({ upTo }) => flushIsFull || this.#unsealedSlabs(upTo) === 0);
-    }
+    this.#flushed.serve(this.#disk.flushIsFull);
   }
 
   /** Lets the first of those in who wait for memory, or tells all that the disk is full. */
@@ -335,14 +317,7 @@ export class LogWriter {
   #settle(): void {
     const durable = settle(this.control, this.#undurable, this.#written, this.#synced);
     this.#durable = Math.max(this.#durable, durable);
-    if (this.#syncWaiters.length > 0) this.#settleSyncWaiters();
-  }
-
-  #settleSyncWaiters(): void {
-    const kept = this.#syncWaiters.filter(({ position }) => position > this.#durable);
-    const settled = this.#syncWaiters.filter(({ position }) => position <= this.#durable);
-    this.#syncWaiters = kept;
-    for (const { resolve } of settled) resolve();
+    this.#syncWaiters.settle(this.#durable);
   }
 
   #rotated(done: boolean): void {
@@ -354,25 +329,6 @@ export class LogWriter {
     this.#replenish();
     this.ring();
     this.#host.ring(Role.log);
-  }
-
-  /** Rotates for attached writers, who cannot; and calls the log worker for them if it has ended. */
-  #serveAttached(): void {
-    const { control, memtable } = this;
-    const wanted = Atomics.load(control.words, Word.rotateWanted);
-    if (wanted !== 0) {
-      const full = memtable.active?.segment;
-      if (full === undefined || full === wanted >>> 0) this.rotate();
-      if (memtable.active !== undefined) Atomics.store(control.words, Word.rotateWanted, 0);
-    }
-    const { active } = memtable;
-    if (active === undefined) return;
-    if (control.reservedEnd(active.slot) >= memtable.prepareAt && memtable.prepare()) {
-      this.#host.ring(Role.flush);
-    }
-    if (control.reservedEnd(active.slot) > control.get(active.slot, SlotWord.written)) {
-      this.#host.ring(Role.log);
-    }
   }
 
   #armSyncTimer(): void {
@@ -402,13 +358,13 @@ export class LogWriter {
     this.#failure = error;
     this.#rejectAcks(error);
     this.space.fail(error);
-    this.#wakeFlushed(() => true);
+    this.#flushed.serve(true);
   }
 
   #rejectAcks(error: FlagstoneError): void {
     this.#written.rejectAll(error);
     this.#synced.rejectAll(error);
-    for (const { reject } of this.#syncWaiters.splice(0)) reject(error);
+    this.#syncWaiters.rejectAll(error);
   }
 
   /** The log that was created ahead of time is of no use to a store that is closed. */
@@ -424,49 +380,9 @@ export class LogWriter {
     }
   }
 
-  #wakeFlushed(done: (waiter: { upTo: number }) => boolean): void {
-    const waiters = this.#flushedWaiters;
-    this.#flushedWaiters = waiters.filter((waiter) => !done(waiter));
-    for (const waiter of waiters) if (done(waiter)) waiter.wake();
-  }
-
-  #unsealedSlabs(upTo = Infinity): number {
-    let count = 0;
-    for (let slot = 0; slot < this.control.slots; slot++) {
-      const state = this.control.get(slot, SlotWord.state);
-      if (state !== SlotState.sealed && state !== SlotState.logged) continue;
-      if (this.control.get(slot, SlotWord.segment) >>> 0 <= upTo) count++;
-    }
-    return count;
-  }
-
   #reservedEnd(slab: Slab): number {
     const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
     return sealed ? this.control.get(slab.slot, SlotWord.end) : this.control.reservedEnd(slab.slot);
-  }
-
-  /** While something waits, looks every `stallTimeoutMs` whether the workers have moved at all. */
-  #armStallTimer(): void {
-    if (this.#stallTimer !== undefined || !this.#outstanding()) return;
-    const { stallTimeoutMs } = this.#parts;
-    this.#stallSeen = Atomics.load(this.control.words, Word.progress);
-    this.#stallTimer = setTimeout(() => {
-      this.#stallTimer = undefined;
-      this.#onProgress();
-      const moved = Atomics.load(this.control.words, Word.progress) !== this.#stallSeen;
-      if (moved || !this.#outstanding()) return this.#armStallTimer();
-      const { directory } = this.#parts;
-      const seconds = stallTimeoutMs / 1000;
-      this.#fail(
-        new FlagstoneError(
-          "STALLED",
-          `Cannot write to ${directory}: the disk has made no progress for ` +
-            `${seconds} s. What waits is in doubt; see to the disk, then open it again.`,
-          { path: directory },
-        ),
-      );
-    }, stallTimeoutMs);
-    Deno.unrefTimer(this.#stallTimer);
   }
 }
 

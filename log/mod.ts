@@ -13,6 +13,7 @@
 export * from "./ack_queue.ts";
 export * from "./attached_wal.ts";
 export * from "./identity.ts";
+export * from "./log_parts.ts";
 export * from "./log_writer.ts";
 export * from "./space_queue.ts";
 export * from "./start_log.ts";

@@ -3,15 +3,21 @@ import type { Lock } from "../vfs/mod.ts";
 import { RECORD_HEADER_BYTES, recordLength, recordSpace, Word } from "../wal/mod.ts";
 import { appendRecords } from "./append_records.ts";
 import { LOG_KIND, openDirectory } from "./identity.ts";
-import type { Durability } from "./log_writer.ts";
+import type { Durability } from "./log_parts.ts";
 import type { HostFactory } from "./start_log.ts";
 import { noSuchRecord, WalEngine, type WalParts } from "./wal_engine.ts";
-import { type ResolvedWalOptions, resolveWalOptions, writeDurability } from "./wal_options.ts";
+import {
+  checkLsn,
+  checkPolicy,
+  type ResolvedWalOptions,
+  resolveWalOptions,
+  writeDurability,
+} from "./wal_options.ts";
 import type { WalRecord } from "./wal_reader.ts";
+import { busyError, closedError } from "./wal_errors.ts";
 import { cutAfter, dropBefore } from "./wal_segments.ts";
 import type {
   AppendOptions,
-  CorruptionPolicy,
   IterateOptions,
   WalHandle,
   WalOptions,
@@ -19,7 +25,6 @@ import type {
   WalStats,
 } from "./wal_types.ts";
 
-const POLICIES: readonly CorruptionPolicy[] = ["throw", "stop", "skip"];
 /** Until an attached thread that has taken space and not used it is given up on. */
 const GAP_TIMEOUT_MS = 2000;
 
@@ -30,7 +35,8 @@ const GAP_TIMEOUT_MS = 2000;
  * calls at once; other threads append through `share`.
  *
  * After a failed write or sync nothing more is accepted: every append and sync rejects with the
- * failure (`WRITE_FAILED`, `NO_SPACE`, `WORKER_DIED`, `STALLED`), iteration goes on.
+ * failure (`WRITE_FAILED`, `WORKER_DIED`, `STALLED`), iteration goes on. While the disk is full,
+ * appends are refused (`NO_SPACE`).
  */
 export class Wal<T = Uint8Array> implements AsyncDisposable {
   /** The directory that holds the log. */
@@ -186,13 +192,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
    */
   iterate(options: IterateOptions = {}): Generator<WalRecord<T>, void> {
     refuseUnknown(options, ["from", "onCorruption"], "options");
-    const policy = options.onCorruption ?? "throw";
-    if (!POLICIES.includes(policy)) {
-      throw new ArgumentError(
-        "options.onCorruption",
-        `options.onCorruption must be one of ${POLICIES.join(", ")}: ${show(policy)}`,
-      );
-    }
+    const policy = checkPolicy(options.onCorruption);
     if (options.from !== undefined) checkLsn(options.from);
     this.#assertOpen();
     return this.#engine.iterate(options.from, this.end, policy);
@@ -224,12 +224,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     this.#assertWritable();
     checkLsn(lsn);
     if (this.#shared) {
-      throw new FlagstoneError(
-        "BUSY",
-        `Cannot cut the log in ${this.directory}: other threads may append to it. Close it, open ` +
-          `it again, and cut it before it is shared.`,
-        { path: this.directory },
-      );
+      throw busyError(this.directory, "other threads may append to it; cut it before you share it");
     }
     await this.#alone(async () => {
       const { segments } = this.#engine;
@@ -396,24 +391,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     const { failure } = this.#engine.log;
     if (failure !== undefined) throw failure;
     if (this.#cutting) {
-      throw new FlagstoneError(
-        "BUSY",
-        `Cannot use the log in ${this.directory} while it is being cut: await truncateAfter first.`,
-        { path: this.directory },
-      );
+      throw busyError(this.directory, "it is being cut; await truncateAfter() first");
     }
   }
-}
-
-function checkLsn(lsn: number): void {
-  if (Number.isSafeInteger(lsn) && lsn >= 0) return;
-  throw new ArgumentError("lsn", `An LSN is a whole number from 0 on: ${show(lsn)}`);
-}
-
-function closedError(directory: string): FlagstoneError {
-  return new FlagstoneError(
-    "CLOSED",
-    `Cannot use the log in ${directory}: it was closed. Open it again.`,
-    { path: directory },
-  );
 }

@@ -14,7 +14,7 @@
 export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from "../errors/mod.ts";
 export type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "../vfs/mod.ts";
 export { AttachedWal, attachWal } from "./attached_wal.ts";
-export type { Durability } from "./log_writer.ts";
+export type { Durability } from "./log_parts.ts";
 export { Wal } from "./wal.ts";
 export { WalRecord } from "./wal_reader.ts";
 export {

@@ -1,7 +1,7 @@
 import { ArgumentError, integer, oneOf, refuseUnknown, show } from "../errors/mod.ts";
 import { DenoFs } from "../vfs/mod.ts";
-import type { Durability } from "./log_writer.ts";
-import type { Codec, WalOptions } from "./wal_types.ts";
+import type { Durability } from "./log_parts.ts";
+import type { Codec, CorruptionPolicy, WalOptions } from "./wal_types.ts";
 
 /** {@linkcode WalOptions} with every default filled in. */
 export interface ResolvedWalOptions<T> extends Required<Omit<WalOptions<T>, "segmentBytes">> {
@@ -59,6 +59,17 @@ export function resolveWalOptions<T>(options: WalOptions<T> = {}): ResolvedWalOp
     idleWorkerMs: number("idleWorkerMs", 50, 2000, 1000),
     stallTimeoutMs: number("stallTimeoutMs", 1000, 600_000, 60_000),
   };
+}
+
+/** Throws `ArgumentError` for what cannot be an LSN. */
+export function checkLsn(lsn: number): void {
+  if (Number.isSafeInteger(lsn) && lsn >= 0) return;
+  throw new ArgumentError("lsn", `An LSN is a whole number from 0 on: ${show(lsn)}`);
+}
+
+/** The policy that an iteration asks for. */
+export function checkPolicy(policy: CorruptionPolicy | undefined): CorruptionPolicy {
+  return oneOf(policy, "options.onCorruption", ["throw", "stop", "skip"], "throw");
 }
 
 /** The durability that options ask for, or `fallback`. */

@@ -1,5 +1,5 @@
 import type { Fs } from "../vfs/mod.ts";
-import type { Durability } from "./log_writer.ts";
+import type { Durability } from "./log_parts.ts";
 
 /** Turns values into records and back; without one, a record is a `Uint8Array`. */
 export interface Codec<T> {

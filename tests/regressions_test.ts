@@ -5,7 +5,14 @@ import { type BatchOperation, FlagstoneError, type Store } from "../mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import { openWith } from "../store/mod.ts";
 import { CrashFs, FaultFs, MemFs } from "../vfs/mod.ts";
-import { logName, readFileHeader, scanLog, SegmentImage, segmentName, writeFileHeader } from "../wal/mod.ts";
+import {
+  logName,
+  readFileHeader,
+  scanLog,
+  SegmentImage,
+  segmentName,
+  writeFileHeader,
+} from "../wal/mod.ts";
 import { InlineHost } from "../workers/mod.ts";
 import { bytes, collect, failsWith, noise, placeOn, SMALL, testStore, text } from "./_support.ts";
 

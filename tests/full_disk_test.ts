@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { open, type Store } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
 import { openOn } from "./_wal_support.ts";
-import { collect, failsWith, noise, placeOn, SMALL } from "./_support.ts";
+import { failsWith, noise, SMALL } from "./_support.ts";
 
 const KIB = 1024;
 

@@ -135,6 +135,8 @@ class Checkpoint {
     await core.pending.settled();
     this.#check();
     const { upTo, log } = this.#takeMoment();
+    // In this order: on a full disk, this one says so, and the other would wait for space.
+    await core.log.flush();
     await core.log.flushed(upTo);
     this.#check();
     // Older than anything in it, so it is as good for the copy; a rename may replace it meanwhile.

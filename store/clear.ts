@@ -25,9 +25,9 @@ export function clearStore(core: StoreCore): Promise<void> {
     core.index = new HashIndex();
     core.imaged = new Set();
     core.segments.clear(firstSegment);
-    // The workers must have done with the old logs.
-    await core.log.flushed(firstSegment - 1);
-    if (!core.closing) removeFiles(core, firstSegment);
+    // Segments first: on a full disk, the workers need their space to finish the old logs.
+    removeFiles(core, firstSegment, ".seg");
+    if (await haveFinished(core, firstSegment - 1)) removeFiles(core, firstSegment);
   });
 }
 
@@ -80,12 +80,25 @@ function isAsBefore(core: StoreCore, { firstSegment }: Beginning): boolean {
   }
 }
 
+/** Waits until no worker needs the logs up to `upTo` any more. False if they must stay, for want of space or as the store is closing. */
+async function haveFinished(core: StoreCore, upTo: number): Promise<boolean> {
+  try {
+    // In this order: on a full disk, this one says so, and the other would wait for space.
+    await core.log.flush();
+    await core.log.flushed(upTo);
+    return !core.closing;
+  } catch (error) {
+    if (error instanceof FlagstoneError && error.code === "NO_SPACE") return false;
+    throw error;
+  }
+}
+
 /** The keys are gone whether this succeeds or not; what stays is removed by the next open. */
-function removeFiles(core: StoreCore, firstSegment: number): void {
+function removeFiles(core: StoreCore, firstSegment: number, suffix = ""): void {
   const { directory, options: { fs } } = core;
   try {
     fs.removeAll(joinPath(directory, INDEX_FILE));
-    removeBelow(fs, directory, firstSegment);
+    removeBelow(fs, directory, firstSegment, suffix);
   } catch (error) {
     if (!(error instanceof FlagstoneError)) throw error;
   }

@@ -6,9 +6,17 @@ export function namesBelow(names: readonly string[], firstSegment: number): stri
   return names.filter((name) => (parseFileName(name)?.segment ?? Infinity) < firstSegment);
 }
 
-/** Removes logs and segments that do not count any more, which must be durable; whether these are gone need not be. */
-export function removeBelow(fs: Fs, directory: string, firstSegment: number): void {
+/**
+ * Removes logs and segments that do not count any more, or those whose names end with `suffix`. That
+ * they do not count must be durable; whether they are gone need not be.
+ */
+export function removeBelow(
+  fs: Fs,
+  directory: string,
+  firstSegment: number,
+  suffix = "",
+): void {
   for (const name of namesBelow(fs.list(directory), firstSegment)) {
-    fs.remove(joinPath(directory, name));
+    if (name.endsWith(suffix)) fs.remove(joinPath(directory, name));
   }
 }

@@ -259,3 +259,17 @@ function withoutLinks(fs: Fs): Fs {
   faults.arm({ on: "link", fault: { kind: "error", code: "UNSUPPORTED" } });
   return faults;
 }
+
+Deno.test("checkpoint() on a full disk is refused, and made once there is space", async () => {
+  const faults = new FaultFs(new MemFs());
+  await using store = await placeOn(faults, DIR).open();
+  await fill(store, 0, 20);
+  const fault = { kind: "error", code: "NO_SPACE" } as const;
+  const full = faults.arm({ on: "writeAt", path: `${DIR}/`, fault });
+  await store.put("unwritten", "x", { durability: "memory" });
+  await failsWith("NO_SPACE", store.checkpoint(COPY));
+  full.clear();
+  const content = await contentOf(store);
+  await store.checkpoint(COPY);
+  assert(await assertNothingOrAll(faults, COPY, content));
+});

@@ -171,6 +171,25 @@ Deno.test("a clear that cannot begin leaves everything, and the store goes on", 
   assert.deepEqual(await keysOf(store), []);
 });
 
+Deno.test("clear() gives a full disk its space back", async () => {
+  const fs = new MemFs();
+  const faults = new FaultFs(fs);
+  const place = placeOn(faults, DIR);
+  {
+    await using store = await place.open();
+    await fill(store, "old", 150);
+    // No record, no seal and no footer can be written from here on.
+    const fault = { kind: "error", code: "NO_SPACE" } as const;
+    const full = faults.arm({ on: "writeAt", path: ".log", fault });
+    await store.clear();
+    full.clear();
+    assert.deepEqual(filesOf(place, ".seg"), []);
+    assert.deepEqual(await keysOf(store), []);
+  }
+  await using store = await placeOn(fs, DIR).open();
+  assert.deepEqual(await keysOf(store), []);
+});
+
 Deno.test("clear() of an empty store changes nothing; files that cannot be removed go later", async () => {
   const fs = new MemFs();
   const faults = new FaultFs(fs);

@@ -16,11 +16,13 @@ import {
 import { AckQueue } from "./ack_queue.ts";
 import type { Durability } from "./log_parts.ts";
 import { SpaceQueue } from "./space_queue.ts";
-import { BYTES, writeDurability } from "./wal_options.ts";
+import { BYTES, encodeWith, writeDurability } from "./wal_options.ts";
 import type { AppendOptions, Codec, WalHandle } from "./wal_types.ts";
 import { settle } from "./watermarks.ts";
 
 const NO_KEY = new Int32Array(0);
+/** Value of `rotateWanted` when there is no active slab at all. */
+const NO_SLAB = -1;
 /** How often who waits looks around, in case nobody calls. */
 const LOOK_MS = 1000;
 
@@ -121,7 +123,10 @@ export class AttachedWal<T = Uint8Array> implements Disposable {
     const space = recordSpace(0, bytes.length);
     for (;;) {
       const slot = Atomics.load(words, Word.activeSlot);
-      if (slot === -1) return undefined;
+      if (slot === -1) {
+        Atomics.compareExchange(words, Word.rotateWanted, 0, NO_SLAB);
+        return undefined;
+      }
       const image = this.#imageOf(slot);
       if (!this.#writer.aim(slot, image, space)) {
         const segment = this.#control.get(slot, SlotWord.segment);
@@ -144,7 +149,8 @@ export class AttachedWal<T = Uint8Array> implements Disposable {
     const kind = kindAndFlags(RecordKind.put, 0);
     const sequence = slab.baseSequence + start;
     const length = fillRecord(image, start, kind, sequence, mark, NO_KEY, 0, bytes, slab.salt);
-    const published = this.#writer.publish(image, length);
+    // Looked at on both sides: whoever has other memory now does not see what is published here.
+    const published = this.#isCurrent(slot) && this.#writer.publish(image, length);
     if (!published || !this.#isCurrent(slot)) {
       this.#closed = true;
       const error = closedError("this thread was so slow that the log went on without it");
@@ -252,7 +258,7 @@ export class AttachedWal<T = Uint8Array> implements Disposable {
   }
 
   #encode(value: T): Uint8Array {
-    const bytes = this.#codec.encode(value);
+    const bytes = encodeWith(this.#codec, value);
     const most = Math.min(this.#handle.maxRecordBytes, this.#mostBytes());
     if (bytes.length <= most) return bytes;
     throw new FlagstoneError(

@@ -64,7 +64,8 @@ export class LogWriter {
         this.#onProgress();
         return Atomics.load(this.control.words, Word.progress);
       },
-      () => this.#outstanding(),
+      // A full disk is no stall: whoever waits has been told.
+      () => this.#outstanding() && !this.#disk.logIsFull && !this.#disk.flushIsFull,
       () => this.#fail(stalled(directory, stallTimeoutMs)),
     );
     const active = this.memtable.active;
@@ -141,7 +142,7 @@ export class LogWriter {
     const slab = this.#undurable.at(-1);
     if (slab === undefined) return;
     if (this.#isFull) this.#askForSpace();
-    const end = this.#reservedEnd(slab);
+    const end = this.endOf(slab);
     if (end > this.control.get(slab.slot, SlotWord.synced)) {
       await this.acknowledge(slab, end, "synced", true);
     }
@@ -380,7 +381,8 @@ export class LogWriter {
     }
   }
 
-  #reservedEnd(slab: Slab): number {
+  /** Up to where `slab`'s space is taken. */
+  endOf(slab: Slab): number {
     const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
     return sealed ? this.control.get(slab.slot, SlotWord.end) : this.control.reservedEnd(slab.slot);
   }

@@ -2,13 +2,14 @@ import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mo
 import type { Lock } from "../vfs/mod.ts";
 import { RECORD_HEADER_BYTES, recordLength, recordSpace, Word } from "../wal/mod.ts";
 import { appendRecords } from "./append_records.ts";
-import { LOG_KIND, openDirectory } from "./identity.ts";
+import { LOG_KIND, openDirectory, writeBeginning } from "./identity.ts";
 import type { Durability } from "./log_parts.ts";
 import type { HostFactory } from "./start_log.ts";
 import { noSuchRecord, WalEngine, type WalParts } from "./wal_engine.ts";
 import {
   checkLsn,
   checkPolicy,
+  encodeWith,
   type ResolvedWalOptions,
   resolveWalOptions,
   writeDurability,
@@ -121,7 +122,10 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
 
   /** True if no record is kept. */
   get isEmpty(): boolean {
-    return this.iterate().next().done === true;
+    const records = this.iterate();
+    const isEmpty = records.next().done === true;
+    records.return();
+    return isEmpty;
   }
 
   /**
@@ -152,7 +156,8 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       throw new ArgumentError("values", `A batch must be an array: ${show(values)}`);
     }
     const durability = this.#durability(options);
-    const all = Array.from(values, (value) => this.#encode(value));
+    // Copied: a codec may use one buffer for all of them.
+    const all = Array.from(values, (value) => new Uint8Array(this.#encode(value)));
     const total = all.reduce((sum, bytes) => sum + recordSpace(0, bytes.length), 0);
     this.#checkLength(total - RECORD_HEADER_BYTES, "a batch");
     this.#assertWritable();
@@ -174,6 +179,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     const { log } = this.#engine;
     if (lsn === undefined) return await log.flush();
     checkLsn(lsn);
+    if (lsn % 8 !== 0) throw noSuchRecord(lsn);
     if (lsn >= this.end) {
       throw new ArgumentError("lsn", `No record has the LSN ${lsn}: the log ends at ${this.end}`);
     }
@@ -181,13 +187,15 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     const slab = log.pool.residents.findLast(({ baseSequence }) => baseSequence <= lsn);
     if (slab === undefined) return await log.flush();
     const offset = lsn - slab.baseSequence;
-    await log.synced(slab, offset + Math.max(8, recordLength(slab.image, offset)));
+    const end = offset + Math.max(8, recordLength(slab.image, offset));
+    // Not a record's begin, perhaps: then the length is anything.
+    await log.synced(slab, Math.min(end, log.endOf(slab)));
   }
 
   /**
    * The records that are in the log now, oldest first; those appended meanwhile are not part of it.
-   * Reads up to 1 MiB at a time, without a promise; segments that are dropped meanwhile stay until
-   * the iteration ends. `CORRUPT` where a record does not match its checksum, unless `onCorruption`
+   * Reads up to 1 MiB at a time, without a promise. Its segments are not dropped before it has ended,
+   * so one that is not run to its end needs `return()`, as a `for` loop does it. `CORRUPT` where a record does not match its checksum, unless `onCorruption`
    * says otherwise.
    */
   iterate(options: IterateOptions = {}): Generator<WalRecord<T>, void> {
@@ -205,13 +213,15 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
 
   /**
    * Drops records below `lsn`, as far as whole segments go: a checkpoint. Resolves to the new head;
-   * a record at or above `lsn` is never dropped. The files go one after another, durably.
+   * a record at or above `lsn` is never dropped. The files go one after another, durably; a segment
+   * that an iteration still reads stays, and so does what is newer.
    */
   async truncateBefore(lsn: number): Promise<number> {
     this.#assertWritable();
     checkLsn(lsn);
     return await this.#alone(() => {
-      dropBefore(this.#options.fs, this.directory, this.#engine.segments, lsn);
+      const isOnDisk = (segment: number) => this.#engine.isOnDisk(segment);
+      dropBefore(this.#options.fs, this.directory, this.#engine.segments, lsn, isOnDisk);
       return this.head;
     });
   }
@@ -228,11 +238,13 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     }
     await this.#alone(async () => {
       const { segments } = this.#engine;
-      const found = this.#engine.iterate(lsn, this.end, "throw").next();
-      if (found.done === true) throw noSuchRecord(lsn);
-      const space = recordSpace(0, found.value.bytes.length);
+      const { end } = this;
+      const space = this.#spaceOf(lsn, end);
       await this.#engine.stop(closedError(this.directory));
-      cutAfter(this.#options.fs, this.directory, segments, lsn, space);
+      // What was given is on record before it is gone: it is not given again.
+      const { fs } = this.#options;
+      writeBeginning(fs, this.directory, LOG_KIND, { firstSegment: 0, sequenceFloor: end });
+      cutAfter(fs, this.directory, segments, lsn, space);
       this.#engine = await WalEngine.start(this.#parts, false);
     });
   }
@@ -245,6 +257,13 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
    */
   async share(): Promise<WalHandle> {
     this.#assertWritable();
+    if (this.#options.fs.spec === undefined) {
+      throw new FlagstoneError(
+        "UNSUPPORTED",
+        `Cannot share the log in ${this.directory}: only this thread can reach its file system.`,
+        { path: this.directory },
+      );
+    }
     this.#shared = true;
     const { log } = this.#engine;
     const { pool, control, memtable } = log;
@@ -301,6 +320,19 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       if (ended) this.#lock.close();
       else this.#engine.log.onceEnded(() => this.#lock.close());
     }
+  }
+
+  /** Space of the record `lsn`, after which the log may end. */
+  #spaceOf(lsn: number, end: number): number {
+    const records = this.#engine.iterate(lsn, end, "throw");
+    const found = records.next();
+    records.return();
+    if (found.done === true || found.value.lsn !== lsn) throw noSuchRecord(lsn);
+    if (!found.value.batchContinues) return recordSpace(0, found.value.bytes.length);
+    throw new ArgumentError(
+      "lsn",
+      `The log cannot end at ${lsn}: the record is not its batch's last`,
+    );
   }
 
   /** Does `work` when no other such work is under way; nothing is appended meanwhile. */
@@ -361,7 +393,10 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
   }
 
   #encode(value: T): Uint8Array {
-    const bytes = this.#options.codec.encode(value);
+    const bytes = encodeWith(this.#options.codec, value);
+    if (this.#shared && bytes.length > this.#options.slabBytes - 4096) {
+      this.#checkLength(Infinity, "a record, while other threads are attached,");
+    }
     this.#checkLength(bytes.length, "a record");
     return bytes;
   }

@@ -1,5 +1,6 @@
 import { ArgumentError, type FlagstoneError } from "../errors/mod.ts";
-import { recordSpace, SlotWord } from "../wal/mod.ts";
+import { LogFileState, recordSpace, SlotWord } from "../wal/mod.ts";
+import { LOG_KIND, readBeginning } from "./identity.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { type HostFactory, startLog } from "./start_log.ts";
 import { recoverWal, type WalSegment } from "./wal_files.ts";
@@ -61,8 +62,11 @@ export class WalEngine<T> {
     });
     const { active } = log.memtable;
     // After a crash numbers are skipped; within one segment an LSN is its base and the offset.
-    if (active !== undefined && segments.get(active.segment)!.base !== active.baseSequence) {
-      log.rotate();
+    const { sequenceFloor } = readBeginning(options.fs, directory, LOG_KIND);
+    if (active !== undefined) {
+      const isBelow = active.baseSequence + log.endOf(active) < sequenceFloor;
+      const hasSkipped = segments.get(active.segment)!.base !== active.baseSequence;
+      if (hasSkipped || isBelow) log.rotate();
     }
     return new WalEngine(parts, log, segments, report!);
   }
@@ -76,6 +80,13 @@ export class WalEngine<T> {
       ended = await this.log.release(reason);
     }
     return ended;
+  }
+
+  /** True if `segment` has a durable file. */
+  isOnDisk(segment: number): boolean {
+    const slab = this.log.pool.resident(segment);
+    return slab === undefined ||
+      this.log.control.get(slab.slot, SlotWord.file) === LogFileState.ready;
   }
 
   /** LSN from which on records are kept. */

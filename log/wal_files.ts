@@ -17,6 +17,7 @@ import {
   UNKNOWN_SEQUENCES,
   verifyRecord,
 } from "../wal/mod.ts";
+import { LOG_KIND, readBeginning } from "./identity.ts";
 import type { LogPosition } from "./start_log.ts";
 import type { WalRecovery } from "./wal_types.ts";
 
@@ -52,22 +53,23 @@ export function recoverWal(
   refuseGaps(directory, numbers);
   const segments: WalSegment[] = [];
   const open: number[] = [];
-  let lastSequence = 0;
+  let lastSequence = readBeginning(fs, directory, LOG_KIND).sequenceFloor;
   for (const segment of numbers) {
     const trimmed = readTrimmed(fs, directory, segment, storeId);
     if (trimmed === undefined) open.push(segment);
     else {
       segments.push(trimmed);
-      lastSequence = trimmed.lastSequence;
+      lastSequence = Math.max(lastSequence, trimmed.lastSequence);
     }
   }
   const newestTrimmed = segments.at(-1)?.segment ?? 0;
   const found = new LogRecovery(fs, directory, {
     checkOwner: (header, segment, path) => checkOwner(header, segment, path, storeId),
     record: () => {},
-    complete: (_image, segment, end) => {
+    complete: (_image, segment, end, salt) => {
       trimLog(fs, directory, segment, end);
-      segments.push(readTrimmed(fs, directory, segment, storeId)!);
+      const { baseSequence: base } = readHeader(fs, directory, segment, storeId)!;
+      segments.push({ segment, base, end, salt });
     },
   }).run(open, newestTrimmed);
   const { active } = found;
@@ -79,9 +81,10 @@ export function recoverWal(
   }
   segments.sort((a, b) => a.segment - b.segment);
   const newest = segments.at(-1)?.segment ?? 0;
-  const last = active === undefined
-    ? lastSequence
-    : active.baseSequence + active.image.bytes.length;
+  const last = Math.max(
+    lastSequence,
+    active === undefined ? 0 : active.baseSequence + active.image.bytes.length,
+  );
   const skipped = active === undefined && !isNew ? UNKNOWN_SEQUENCES : 0;
   return {
     active,
@@ -126,7 +129,8 @@ function readTrimmed(
   using file: File = fs.open(joinPath(directory, logName(segment)));
   const end = file.stat().size;
   const offset = end - RECORD_HEADER_BYTES;
-  if (end > header.capacityBytes || offset < FILE_HEADER_BYTES || end % 8 !== 0) return undefined;
+  // A log of full length may have its seal at its very end, too, and not be durable.
+  if (end >= header.capacityBytes || offset < FILE_HEADER_BYTES || end % 8 !== 0) return undefined;
   const image = new SegmentImage(new ArrayBuffer(RECORD_HEADER_BYTES));
   file.readAt(image.bytes, offset);
   const { salt, baseSequence: base } = header;

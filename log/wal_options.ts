@@ -61,6 +61,13 @@ export function resolveWalOptions<T>(options: WalOptions<T> = {}): ResolvedWalOp
   };
 }
 
+/** The bytes of a value. Throws `ArgumentError` if the codec gives anything else. */
+export function encodeWith<T>(codec: Codec<T>, value: T): Uint8Array {
+  const bytes: unknown = codec.encode(value);
+  if (bytes instanceof Uint8Array) return bytes;
+  throw new ArgumentError("value", `A codec's encode() must give a Uint8Array: ${show(bytes)}`);
+}
+
 /** Throws `ArgumentError` for what cannot be an LSN. */
 export function checkLsn(lsn: number): void {
   if (Number.isSafeInteger(lsn) && lsn >= 0) return;

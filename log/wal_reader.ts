@@ -3,6 +3,7 @@ import type { SlabPool } from "../memtable/mod.ts";
 import { type Fs, joinPath } from "../vfs/mod.ts";
 import {
   alignRecord,
+  batchContinues,
   type Control,
   FILE_HEADER_BYTES,
   logName,
@@ -28,12 +29,15 @@ export class WalRecord<T = Uint8Array> {
   readonly lsn: number;
   /** Its bytes: a view on the piece that was read, up to 1 MiB, which lives as long as one of its records. */
   readonly bytes: Uint8Array;
+  /** True if the next record belongs to the same batch. */
+  readonly batchContinues: boolean;
   readonly #codec: Codec<T>;
 
   /** Not for users: a log makes records. */
-  constructor(lsn: number, bytes: Uint8Array, codec: Codec<T>) {
+  constructor(lsn: number, bytes: Uint8Array, batchContinues: boolean, codec: Codec<T>) {
     this.lsn = lsn;
     this.bytes = bytes;
+    this.batchContinues = batchContinues;
     this.#codec = codec;
   }
 
@@ -101,7 +105,7 @@ export class WalSegmentReader {
         if (kind === RecordKind.seal) return true;
         if (kind === RecordKind.put) {
           const bytes = image.bytes.subarray(at + RECORD_HEADER_BYTES, at + length);
-          yield new WalRecord(base + offset + at, bytes, codec);
+          yield new WalRecord(base + offset + at, bytes, batchContinues(image, at), codec);
         }
         at += alignRecord(length);
       }

@@ -6,8 +6,6 @@ import type { WalSegment } from "./wal_files.ts";
 export class WalSegments {
   #all: WalSegment[] = [];
   readonly #pins = new Map<number, number>();
-  /** Removed from the log, but not from the disk: somebody still reads them. */
-  readonly #doomed = new Map<number, () => void>();
 
   /** Ascending. */
   get all(): readonly WalSegment[] {
@@ -49,36 +47,42 @@ export class WalSegments {
     };
   }
 
-  /** Takes the oldest segment out of the log; `remove` is called once nobody reads it. */
-  drop(remove: () => void): void {
-    const { segment } = this.#all.shift()!;
-    if (this.#pins.has(segment)) this.#doomed.set(segment, remove);
-    else remove();
+  /** True while somebody reads `segment`. */
+  isPinned(segment: number): boolean {
+    return this.#pins.has(segment);
+  }
+
+  /** The oldest segment is gone. */
+  dropped(): void {
+    this.#all.shift();
   }
 
   #unpin(segment: number): void {
     const left = this.#pins.get(segment)! - 1;
     if (left > 0) return void this.#pins.set(segment, left);
     this.#pins.delete(segment);
-    this.#doomed.get(segment)?.();
-    this.#doomed.delete(segment);
   }
 }
 
-/** Drops whole segments below `lsn`, oldest first, each durably before the next: a crash leaves no hole. */
+/**
+ * Drops whole segments below `lsn`, oldest first, each durably before the next: neither a crash nor a
+ * failing call leaves a hole. It stops at one that is being read, and at one whose successor has no
+ * file yet, as `isOnDisk` tells: from the last file on numbers are counted on.
+ */
 export function dropBefore(
   fs: Fs,
   directory: string,
   segments: WalSegments,
   lsn: number,
+  isOnDisk: (segment: number) => boolean,
 ): void {
   for (;;) {
     const [first, next] = segments.all;
     if (first?.end === undefined || next === undefined || first.base + first.end > lsn) return;
-    segments.drop(() => {
-      fs.remove(joinPath(directory, logName(first.segment)));
-      syncDirectory(fs, directory);
-    });
+    if (segments.isPinned(first.segment) || !isOnDisk(next.segment)) return;
+    fs.remove(joinPath(directory, logName(first.segment)));
+    segments.dropped();
+    syncDirectory(fs, directory);
   }
 }
 

@@ -69,7 +69,12 @@ export class Memtable {
 
   /** Has the next slab made ready, which the flush worker sees to. False if no slab is free. */
   prepare(): boolean {
-    const slab = this.#pool.prepare(this.#nextSegment, this.#nextSequence);
+    let slab: Slab | undefined;
+    try {
+      slab = this.#pool.prepare(this.#nextSegment, this.#nextSequence);
+    } catch {
+      // There is no memory now; who needs the slab will hear of it.
+    }
     if (slab === undefined) {
       this.#prepareAt += this.#pool.slabBytes / PREPARE_PART;
       return false;

@@ -1,10 +1,18 @@
 /** The bugs of the log that this one takes after, by their numbers: none of them may exist here. */
 import assert from "node:assert/strict";
-import { ArgumentError, attachWal, Wal } from "../log/wal_mod.ts";
+import { ArgumentError, Wal } from "../log/wal_mod.ts";
 import { testCrashes } from "../testing/mod.ts";
 import { FaultFs, type Fs, MemFs } from "../vfs/mod.ts";
-import { FILE_HEADER_BYTES, logName, recordSpace } from "../wal/mod.ts";
-import { failsWith, noise, readFile, writeFile } from "./_support.ts";
+import {
+  Control,
+  FILE_HEADER_BYTES,
+  logName,
+  recordSpace,
+  SegmentImage,
+  SharedWriter,
+  Word,
+} from "../wal/mod.ts";
+import { failsWith, inTempDir, noise, readFile, writeFile } from "./_support.ts";
 import { contentOf, openOn } from "./_wal_support.ts";
 
 const log = (segment: number) => `/wal/${logName(segment)}`;
@@ -158,17 +166,20 @@ for (const operation of ["syncData", "writeAt"] as const) {
 }
 
 Deno.test("W12: sync(lsn) does not wait for what came later", async () => {
-  const fs = new MemFs();
-  const wal = await openOn(fs);
-  const lsn = await wal.append(noise(10, 1));
-  const handle = await wal.share();
-  using other = attachWal(handle);
-  // A later record of another thread stays unfinished until after the sync.
-  const late = other.append(noise(10, 2));
-  await wal.sync(lsn);
-  assert(wal.durable > lsn);
-  await late;
-  await wal.close();
+  await inTempDir(async (dir) => {
+    await using wal = await Wal.open(`${dir}/wal`);
+    const lsn = await wal.append(noise(10, 1));
+    const handle = await wal.share();
+    // A later record of another thread stays unfinished until after the sync.
+    const control = new Control(handle.control);
+    const other = SharedWriter.register(control)!;
+    const slot = Atomics.load(control.words, Word.activeSlot);
+    const image = new SegmentImage(handle.slabs[slot]!);
+    assert(other.aim(slot, image, 48));
+    other.take();
+    await wal.sync(lsn);
+    assert(wal.durable > lsn);
+  });
 });
 
 Deno.test("W13: an iteration that skips damage does not trust a damaged length", async () => {

@@ -49,7 +49,7 @@ testWal("iterateFrom() begins at any record, and refuses what is none", async (p
 });
 
 testWal(
-  "an iteration has what was there when it began, and outlives truncateBefore()",
+  "an iteration has what was there when it began; truncateBefore() leaves that alone",
   async (place) => {
     await using wal = await openWal(place);
     const lsns: number[] = [];
@@ -58,10 +58,14 @@ testWal(
     const records = wal.iterate();
     assert.equal(records.next().value!.lsn, lsns[0]);
     await wal.append(noise(1, 1));
+    assert.equal(await wal.truncateBefore(lsns[80]!), lsns[0], "its segments are being read");
+    assert.deepEqual([...records].map(({ lsn }) => lsn), lsns.slice(1));
     const head = await wal.truncateBefore(lsns[80]!);
     assert(head > lsns[0]! && head <= lsns[80]!);
-    assert.deepEqual([...records].map(({ lsn }) => lsn), lsns.slice(1));
-    assert.equal(wal.iterate().next().value!.lsn >= head, true);
+    for (const { lsn } of wal.iterate()) {
+      assert(lsn >= head);
+      break;
+    }
   },
 );
 

@@ -280,6 +280,19 @@ export class Control {
     }
   }
 
+  /** As `reserve`, and in the same moment takes the rest: nobody can take space after it. */
+  reserveLast(slot: number, bytes: number, limit: number): number {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved;
+    for (;;) {
+      const seen = Atomics.load(this.words, index);
+      if (reservationEnd(seen) + bytes > limit) return -1;
+      this.confirm(slot, seen);
+      if (Atomics.compareExchange(this.words, index, seen, CLOSED) === seen) {
+        return reservationEnd(seen);
+      }
+    }
+  }
+
   /** Takes all of slot `slot`'s space, so that nothing more fits. Returns where it began. */
   reserveRest(slot: number): number {
     const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.reserved;

@@ -201,13 +201,26 @@ export class LogRecovery {
     this.#visitor.complete(log.image, log.segment, scan.end, log.header.salt);
   }
 
-  #continue(log: OpenedLog, scan: LogScan): RecoveredLog {
+  #continue(log: OpenedLog, scan: LogScan): RecoveredLog | undefined {
     const { file, image, header, segment } = log;
     const { salt } = header;
     this.#writeAgain(log, scan);
     this.#cutTail(log, scan);
     const baseSequence = continuedBase(scan, header, this.#lastSequence);
-    const end = scan.closed ? scan.end : leaveMark(file, image, scan.end, baseSequence, salt);
+    const room = image.bytes.length - SEAL_SPACE_BYTES - scan.end;
+    if (!scan.closed && room < RECORD_HEADER_BYTES) {
+      // No room for a mark: the seal says which numbers are skipped, and the log is complete.
+      const sealed = leaveRecord(file, image, RecordKind.seal, scan.end, baseSequence, salt);
+      file.sync();
+      file.close();
+      this.#lastSequence = Math.max(this.#lastSequence, baseSequence + scan.end);
+      this.#visitor.complete(image, segment, sealed, salt);
+      return undefined;
+    }
+    const { mark } = RecordKind;
+    const end = scan.closed
+      ? scan.end
+      : leaveRecord(file, image, mark, scan.end, baseSequence, salt);
     file.sync();
     return { image, segment, salt, end, baseSequence, closed: scan.closed };
   }
@@ -249,20 +262,20 @@ function continuedBase(scan: LogScan, header: FileHeader, lastSequence: number):
 }
 
 /**
- * Writes a mark at the end of a log that was not closed: what is before it is about to be durable,
- * and the numbers skipped are on record, so that the next recovery skips others. Returns the new end.
+ * Writes a mark, or the seal, at the end of a log that was not closed: what is before it is about to be
+ * durable, and the numbers skipped are on record, so that the next recovery skips others. Returns the
+ * new end.
  */
-function leaveMark(
+function leaveRecord(
   file: File,
   image: SegmentImage,
+  kind: number,
   end: number,
   baseSequence: number,
   salt: number,
 ): number {
   const next = end + RECORD_HEADER_BYTES;
-  if (next + SEAL_SPACE_BYTES > image.bytes.length) return end;
-  const { mark } = RecordKind;
-  fillRecord(image, end, mark, baseSequence + end, end, NO_KEY, 0, undefined, salt);
+  fillRecord(image, end, kind, baseSequence + end, end, NO_KEY, 0, undefined, salt);
   publishRecord(image, end, RECORD_HEADER_BYTES);
   // The mark vouches for the rest only once the rest is durable.
   file.sync();

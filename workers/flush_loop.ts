@@ -66,7 +66,7 @@ export class FlushLoop implements Loop {
     const logged = this.#oldest(SlotState.logged);
     if (logged !== -1 && this.#syncIsAwaited(logged)) return this.#sync(logged);
     const next = this.#oldest(SlotState.next);
-    if (next !== -1 && this.#control.get(next, SlotWord.file) === LogFileState.wanted) {
+    if (next !== -1 && this.#isNextInLine(next)) {
       return this.#prepare(next);
     }
     if (logged !== -1) return this.#seal(logged);
@@ -75,7 +75,7 @@ export class FlushLoop implements Loop {
 
   /** Nothing to do for a pause, but to try again if there was no space. */
   rest(closing: boolean): boolean {
-    return !closing && this.#disk.isFull && !this.#control.failed;
+    return !closing && this.#disk.isWorthWaiting && !this.#control.failed;
   }
 
   /** Nothing stays open between steps. */
@@ -93,6 +93,18 @@ export class FlushLoop implements Loop {
       found = slot;
     }
     return found;
+  }
+
+  /** Logs are created in the order of their numbers: a crash must not leave one without the one before it. */
+  #isNextInLine(next: number): boolean {
+    const control = this.#control;
+    if (control.get(next, SlotWord.file) !== LogFileState.wanted) return false;
+    for (let slot = 0; slot < control.slots; slot++) {
+      const state = control.get(slot, SlotWord.state);
+      if (state !== SlotState.active && state !== SlotState.sealed) continue;
+      if (control.get(slot, SlotWord.file) !== LogFileState.ready) return false;
+    }
+    return true;
   }
 
   #clean(slot: number): StepResult {

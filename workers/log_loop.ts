@@ -140,7 +140,7 @@ export class LogLoop implements Loop {
     const slot = this.#slot;
     const image = slot === -1 ? undefined : this.#slabs.get(slot);
     if (control.failed) return false;
-    if (this.#disk.isFull) return !closing;
+    if (this.#disk.isFull) return !closing && this.#disk.isWorthWaiting;
     if (image === undefined || this.#file === undefined) return false;
     const written = control.get(slot, SlotWord.written);
     if (control.reservedEnd(slot) !== written) {
@@ -154,9 +154,15 @@ export class LogLoop implements Loop {
       return true;
     }
     const marked = closing ? SlotWord.closed : SlotWord.marked;
-    if (control.get(slot, marked) === written || written === FILE_HEADER_BYTES) return false;
+    const isLast = closing && Atomics.load(control.words, Word.gapTimeoutMs) > 0;
+    if (control.get(slot, marked) === written || written === FILE_HEADER_BYTES) {
+      if (isLast) control.reserveRest(slot);
+      return false;
+    }
     const limit = image.bytes.length - SEAL_SPACE_BYTES;
-    const offset = control.reserve(slot, RECORD_HEADER_BYTES, limit);
+    const offset = isLast
+      ? control.reserveLast(slot, RECORD_HEADER_BYTES, limit)
+      : control.reserve(slot, RECORD_HEADER_BYTES, limit);
     if (offset === -1) return false;
     const base = joinWords(
       control.get(slot, SlotWord.baseLow),
@@ -219,6 +225,8 @@ export class LogLoop implements Loop {
       } finally {
         control.set(slot, SlotWord.file, state);
       }
+      // Perhaps the next one is to be made ready, and had to wait for this one.
+      control.ring(Word.flushDoorbell, Word.flushParked);
     } else {
       if (control.get(slot, SlotWord.file) !== LogFileState.ready) return undefined;
       file = this.#fs.openReadWrite(joinPath(this.#directory, logName(this.#segment)));

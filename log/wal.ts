@@ -1,9 +1,10 @@
 import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
-import { RECORD_HEADER_BYTES, recordLength, recordSpace, Word } from "../wal/mod.ts";
+import { RECORD_HEADER_BYTES, recordSpace, Word } from "../wal/mod.ts";
 import { appendRecords } from "./append_records.ts";
 import { LOG_KIND, openDirectory, writeBeginning } from "./identity.ts";
 import type { Durability } from "./log_parts.ts";
+import { shareLog } from "./share_log.ts";
 import type { HostFactory } from "./start_log.ts";
 import { noSuchRecord, WalEngine, type WalParts } from "./wal_engine.ts";
 import {
@@ -25,9 +26,6 @@ import type {
   WalRecovery,
   WalStats,
 } from "./wal_types.ts";
-
-/** Until an attached thread that has taken space and not used it is given up on. */
-const GAP_TIMEOUT_MS = 2000;
 
 /**
  * A write-ahead log on its own: records in the order of appending, each with a log sequence number
@@ -183,13 +181,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     if (lsn >= this.end) {
       throw new ArgumentError("lsn", `No record has the LSN ${lsn}: the log ends at ${this.end}`);
     }
-    if (lsn < log.durable) return;
-    const slab = log.pool.residents.findLast(({ baseSequence }) => baseSequence <= lsn);
-    if (slab === undefined) return await log.flush();
-    const offset = lsn - slab.baseSequence;
-    const end = offset + Math.max(8, recordLength(slab.image, offset));
-    // Not a record's begin, perhaps: then the length is anything.
-    await log.synced(slab, Math.min(end, log.endOf(slab)));
+    await this.#engine.syncThrough(lsn);
   }
 
   /**
@@ -239,7 +231,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     await this.#alone(async () => {
       const { segments } = this.#engine;
       const { end } = this;
-      const space = this.#spaceOf(lsn, end);
+      const space = this.#engine.spaceBefore(lsn, end);
       await this.#engine.stop(closedError(this.directory));
       // What was given is on record before it is gone: it is not given again.
       const { fs } = this.#options;
@@ -265,17 +257,8 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       );
     }
     this.#shared = true;
-    const { log } = this.#engine;
-    const { pool, control, memtable } = log;
-    while (!pool.allocateAll()) {
-      if (pool.slabBytes !== memtable.active?.image.bytes.length) log.rotate();
-      await log.flushed();
-    }
-    if (memtable.active === undefined) log.rotate();
-    log.share(GAP_TIMEOUT_MS);
-    const { buffers, generations } = pool.memory();
-    const { maxRecordBytes } = this.#options;
-    return { control: control.buffer, slabs: buffers, generations, maxRecordBytes };
+    const memory = await shareLog(this.#engine.log);
+    return { ...memory, maxRecordBytes: this.#options.maxRecordBytes };
   }
 
   /** Figures about the log, as of now. */
@@ -320,19 +303,6 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       if (ended) this.#lock.close();
       else this.#engine.log.onceEnded(() => this.#lock.close());
     }
-  }
-
-  /** Space of the record `lsn`, after which the log may end. */
-  #spaceOf(lsn: number, end: number): number {
-    const records = this.#engine.iterate(lsn, end, "throw");
-    const found = records.next();
-    records.return();
-    if (found.done === true || found.value.lsn !== lsn) throw noSuchRecord(lsn);
-    if (!found.value.batchContinues) return recordSpace(0, found.value.bytes.length);
-    throw new ArgumentError(
-      "lsn",
-      `The log cannot end at ${lsn}: the record is not its batch's last`,
-    );
   }
 
   /** Does `work` when no other such work is under way; nothing is appended meanwhile. */

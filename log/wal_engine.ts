@@ -1,5 +1,5 @@
 import { ArgumentError, type FlagstoneError } from "../errors/mod.ts";
-import { LogFileState, recordSpace, SlotWord } from "../wal/mod.ts";
+import { LogFileState, recordLength, recordSpace, SlotWord } from "../wal/mod.ts";
 import { LOG_KIND, readBeginning } from "./identity.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { type HostFactory, startLog } from "./start_log.ts";
@@ -80,6 +80,31 @@ export class WalEngine<T> {
       ended = await this.log.release(reason);
     }
     return ended;
+  }
+
+  /** Resolves when the record `lsn`, a multiple of 8 below `end`, is durable. */
+  async syncThrough(lsn: number): Promise<void> {
+    const { log } = this;
+    if (lsn < log.durable) return;
+    const slab = log.pool.residents.findLast(({ baseSequence }) => baseSequence <= lsn);
+    if (slab === undefined) return await log.flush();
+    const offset = lsn - slab.baseSequence;
+    const end = offset + Math.max(8, recordLength(slab.image, offset));
+    // No record begins there, perhaps: then the length is anything.
+    await log.synced(slab, Math.min(end, log.endOf(slab)));
+  }
+
+  /** Space of the record `lsn`, after which the log may end. Throws `ArgumentError` if it may not. */
+  spaceBefore(lsn: number, end: number): number {
+    const records = this.iterate(lsn, end, "throw");
+    const found = records.next();
+    records.return();
+    if (found.done === true || found.value.lsn !== lsn) throw noSuchRecord(lsn);
+    if (!found.value.batchContinues) return recordSpace(0, found.value.bytes.length);
+    throw new ArgumentError(
+      "lsn",
+      `The log cannot end at ${lsn}: the record is not its batch's last`,
+    );
   }
 
   /** True if `segment` has a durable file. */

@@ -81,6 +81,19 @@ Deno.test("a segment that is filled to its last byte is scanned like any other",
   assert.equal(recover(killed(fs)).sequences.length, 3);
 });
 
+Deno.test("a full log on its own is not taken for durable either", async () => {
+  const fs = new CrashFs();
+  const wal = await openOn(fs);
+  for (const space of [32_000, 33_448, 124]) {
+    await wal.append(zeros(space - 24), { durability: "written" });
+  }
+  const state = killed(fs);
+  await wal.close();
+  await using again = await openOn(state);
+  assert.equal(again.stats().recovery.segments, 0, "none was known without reading it");
+  assert.equal([...again.iterate()].length, 3);
+});
+
 Deno.test("an LSN that was cut away is not given again, whatever happened before", async () => {
   const fs = new CrashFs();
   const wal = await openOn(fs);

@@ -1,7 +1,15 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { Memtable, Slab, SlabPool } from "../memtable/mod.ts";
 import { joinPath } from "../vfs/mod.ts";
-import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
+import {
+  type Control,
+  FILE_HEADER_BYTES,
+  LogFileState,
+  logName,
+  SlotState,
+  SlotWord,
+  Word,
+} from "../wal/mod.ts";
 import { type Host, Role } from "../workers/mod.ts";
 import { AckQueue } from "./ack_queue.ts";
 import { wantsOfAttached } from "./attached_wants.ts";
@@ -30,6 +38,11 @@ export class LogWriter {
   readonly #parts: LogWriterParts;
   readonly #host: Host;
   readonly #disk: DiskSpace;
+  /** Nothing of this session is in the log yet. */
+  #isFresh = true;
+  /** The log that recovery handed on, and where it ended. */
+  #adopted: Slab | undefined;
+  #adoptedEnd = 0;
   /** The disk was full at the last look. */
   #isFull = false;
   readonly #written = new AckQueue();
@@ -71,6 +84,8 @@ export class LogWriter {
     const active = this.memtable.active;
     if (active === undefined) return;
     this.#undurable.push(active);
+    this.#adopted = active;
+    this.#adoptedEnd = this.control.get(active.slot, SlotWord.written);
     this.#durable = active.baseSequence + this.control.get(active.slot, SlotWord.synced);
   }
 
@@ -130,10 +145,24 @@ export class LogWriter {
       this.#host.ring(Role.log);
     }
     if (durability !== "synced" && this.#parts.syncIntervalMs > 0) this.#armSyncTimer();
-    if (durability === "memory") return Promise.resolve(value);
+    // Until something of this session is in the log, a number given to a reader of memory only could
+    // be given again after a crash.
+    if (durability === "memory" && !this.#isFresh) return Promise.resolve(value);
     const synced = durability === "synced";
     this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
     return (synced ? this.#synced : this.#written).push(position, value);
+  }
+
+  /** As `acknowledge`, for a call that wrote nothing, but whose answer rests on what others wrote. */
+  confirm<T extends number | boolean>(durability: Durability, value: T): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const slab = this.#undurable.at(-1);
+    if (slab === undefined || durability === "memory") return Promise.resolve(value);
+    const end = this.endOf(slab);
+    const word = durability === "synced" ? SlotWord.synced : SlotWord.written;
+    const isEmpty = end === FILE_HEADER_BYTES && this.#undurable.length === 1;
+    if (isEmpty || end <= this.control.get(slab.slot, word)) return Promise.resolve(value);
+    return this.acknowledge(slab, end, durability, value);
   }
 
   /** Resolves when everything that was acknowledged or not, but published, is durable. */
@@ -318,7 +347,15 @@ export class LogWriter {
   #settle(): void {
     const durable = settle(this.control, this.#undurable, this.#written, this.#synced);
     this.#durable = Math.max(this.#durable, durable);
+    if (this.#isFresh) this.#lookWhetherFresh();
     this.#syncWaiters.settle(this.#durable);
+  }
+
+  #lookWhetherFresh(): void {
+    const [oldest] = this.#undurable;
+    const start = oldest === this.#adopted ? this.#adoptedEnd : FILE_HEADER_BYTES - 1;
+    if (oldest === undefined) return;
+    this.#isFresh = this.control.get(oldest.slot, SlotWord.written) <= start;
   }
 
   #rotated(done: boolean): void {

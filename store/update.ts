@@ -57,7 +57,10 @@ export async function updateKey(
     const bytes = value === undefined ? undefined : valueBytes(value);
     core.keys.set(own);
     checkSize(core.keys.length + (bytes?.length ?? 0));
-    if (bytes === undefined && !core.index.find(core.keys.hash)) return undefined;
+    if (bytes === undefined && !core.index.find(core.keys.hash)) {
+      await core.log.confirm(settings.durability, true);
+      return undefined;
+    }
     const write = prepareWrite(core.keys, bytes);
     core.updates.delete(giveUp);
     const appended = await append(parts, write, settings);

@@ -107,7 +107,7 @@ export class WritePath {
     if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
         if (condition !== NO_CONDITION) checkCondition(core, condition);
-        if (!core.index.find(keys.hash)) return Promise.resolve(false);
+        if (!core.index.find(keys.hash)) return core.log.confirm(durability, false);
         const space = recordSpace(keys.length, 0);
         const offset = core.log.reserve(space);
         if (offset !== -1) {
@@ -206,7 +206,7 @@ export class WritePath {
       core.keys.load(write.key, write.flags);
       return core.index.find(core.keys.hash);
     });
-    if (appended === undefined) return false;
+    if (appended === undefined) return await core.log.confirm(settings.durability, false);
     await appended.acknowledged;
     return true;
   }

@@ -242,7 +242,6 @@ testStore("100 writers on one key: some order explains every answer", async ({ o
 testStore("1000 writers on 100 keys: some order explains every answer", async ({ open }) => {
   await using store = await open();
   await new Workload(store, { seed: 2, writers: 1000, keys: 100, calls: 3 }).run();
-  assert(store.stats().stalls > 0);
 });
 
 for (let seed = 10; seed < 18; seed++) {

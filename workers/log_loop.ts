@@ -107,6 +107,9 @@ export class LogLoop implements Loop {
     const worked = published > written;
     while (written < published) {
       const to = this.#write(file, image, written, Math.min(published, written + MAX_WRITE_BYTES));
+      // The log was closed, and says that nothing came after that. Before anybody hears of a number
+      // that has been given since, it has to say otherwise, for good.
+      if (control.get(slot, SlotWord.closed) === written) file.syncData();
       Atomics.add(control.words, Word.logWrites, 1);
       control.set(slot, SlotWord.written, to);
       if (control.get(slot, SlotWord.writeWanted) > written) control.announce();

@@ -1,28 +1,17 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { Memtable, Slab, SlabPool } from "../memtable/mod.ts";
 import { joinPath } from "../vfs/mod.ts";
-import {
-  type Control,
-  FILE_HEADER_BYTES,
-  LogFileState,
-  logName,
-  SlotState,
-  SlotWord,
-  Word,
-} from "../wal/mod.ts";
+import { type Control, LogFileState, logName, SlotState, SlotWord, Word } from "../wal/mod.ts";
 import { type Host, Role } from "../workers/mod.ts";
-import { AckQueue } from "./ack_queue.ts";
+import { Acknowledgements, endOf } from "./acknowledgements.ts";
 import { wantsOfAttached } from "./attached_wants.ts";
 import { DiskSpace } from "./disk_space.ts";
 import type { Durability, LogWriterParts } from "./log_parts.ts";
 import { FlushedWaiters } from "./flushed_waiters.ts";
 import { SpaceQueue } from "./space_queue.ts";
 import { stalled, StallWatch } from "./stall_watch.ts";
-import { SyncWaiters } from "./sync_waiters.ts";
-import { settle } from "./watermarks.ts";
+import { TurnBell } from "./turn_bell.ts";
 
-/** In one turn, the log worker is called again after so many bytes. */
-const EARLY_CALL_BYTES = 256 * 1024;
 /** A slab of which less than one part in so many is used is not sealed at the end. */
 const LEAST_SEALED_PART = 4;
 
@@ -38,28 +27,15 @@ export class LogWriter {
   readonly #parts: LogWriterParts;
   readonly #host: Host;
   readonly #disk: DiskSpace;
-  /** Nothing of this session is in the log yet. */
-  #isFresh = true;
-  /** The log that recovery handed on, and where it ended. */
-  #adopted: Slab | undefined;
-  #adoptedEnd = 0;
+  readonly #acks: Acknowledgements;
+  readonly #bell: TurnBell;
   /** The disk was full at the last look. */
   #isFull = false;
-  readonly #written = new AckQueue();
-  readonly #synced = new AckQueue();
-  /** Slabs that are not durable in full, the oldest first. */
-  readonly #undurable: Slab[] = [];
   #failure: FlagstoneError | undefined;
   #watching = false;
-  #turnOpen = false;
-  /** Position in the log at which the log worker was last called for sheer size. */
-  #calledAt = 0;
   readonly #flushed: FlushedWaiters;
-  readonly #syncWaiters = new SyncWaiters();
   readonly #stalls: StallWatch;
   #syncTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Everything below is durable. */
-  #durable = 0;
 
   /** Takes over the parts. */
   constructor(parts: LogWriterParts) {
@@ -81,12 +57,8 @@ export class LogWriter {
       () => this.#outstanding() && !this.#disk.logIsFull && !this.#disk.flushIsFull,
       () => this.#fail(stalled(directory, stallTimeoutMs)),
     );
-    const active = this.memtable.active;
-    if (active === undefined) return;
-    this.#undurable.push(active);
-    this.#adopted = active;
-    this.#adoptedEnd = this.control.get(active.slot, SlotWord.written);
-    this.#durable = active.baseSequence + this.control.get(active.slot, SlotWord.synced);
+    this.#acks = new Acknowledgements(parts.control, this.memtable.active);
+    this.#bell = new TurnBell(parts.control, parts.host, () => this.#watch());
   }
 
   /** Worker threads running. */
@@ -96,12 +68,12 @@ export class LogWriter {
 
   /** Promises waiting for the log worker. */
   get pendingAcks(): number {
-    return this.#written.length + this.#synced.length;
+    return this.#acks.pending;
   }
 
   /** Every record below this sequence number is durable. */
   get durable(): number {
-    return this.#durable;
+    return this.#acks.durable;
   }
 
   /** The failure that ended writing, if one did. */
@@ -138,37 +110,23 @@ export class LogWriter {
     durability: Durability,
     value: T,
   ): Promise<T> {
-    this.ring();
-    const position = slab.baseSequence + end;
-    if (position - this.#calledAt >= EARLY_CALL_BYTES) {
-      this.#calledAt = position;
-      this.#host.ring(Role.log);
-    }
+    this.#bell.ringAt(slab.baseSequence + end);
     if (durability !== "synced" && this.#parts.syncIntervalMs > 0) this.#armSyncTimer();
-    // Until something of this session is in the log, a number given to a reader of memory only could
-    // be given again after a crash.
-    if (durability === "memory" && !this.#isFresh) return Promise.resolve(value);
-    const synced = durability === "synced";
-    this.control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
-    return (synced ? this.#synced : this.#written).push(position, value);
+    return this.#acks.promise(slab, end, durability, value);
   }
 
   /** As `acknowledge`, for a call that wrote nothing, but whose answer rests on what others wrote. */
   confirm<T extends number | boolean>(durability: Durability, value: T): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const slab = this.#undurable.at(-1);
-    if (slab === undefined || durability === "memory") return Promise.resolve(value);
-    const end = this.endOf(slab);
-    const word = durability === "synced" ? SlotWord.synced : SlotWord.written;
-    const isEmpty = end === FILE_HEADER_BYTES && this.#undurable.length === 1;
-    if (isEmpty || end <= this.control.get(slab.slot, word)) return Promise.resolve(value);
-    return this.acknowledge(slab, end, durability, value);
+    const slab = this.#acks.newest;
+    if (slab === undefined || !this.#acks.owes(slab, durability)) return Promise.resolve(value);
+    return this.acknowledge(slab, this.endOf(slab), durability, value);
   }
 
   /** Resolves when everything that was acknowledged or not, but published, is durable. */
   async flush(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    const slab = this.#undurable.at(-1);
+    const slab = this.#acks.newest;
     if (slab === undefined) return;
     if (this.#isFull) this.#askForSpace();
     const end = this.endOf(slab);
@@ -180,11 +138,9 @@ export class LogWriter {
   /** Resolves when the segment in `slab` is durable up to `end`, and with it all that is older. */
   synced(slab: Slab, end: number): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const position = slab.baseSequence + end;
-    if (position <= this.#durable) return Promise.resolve();
+    if (slab.baseSequence + end <= this.durable) return Promise.resolve();
     this.ring();
-    this.control.raise(slab.slot, SlotWord.syncWanted, end);
-    return this.#syncWaiters.wait(position);
+    return this.#acks.wait(slab, end);
   }
 
   /**
@@ -230,16 +186,9 @@ export class LogWriter {
     }
   }
 
-  /**
-   * Calls the log worker, at the first write of a turn of the event loop and at the turn's end: it
-   * wakes up while the turn goes on, and finds all of its writes together.
-   */
+  /** Calls the log worker: something was written, or is wanted. */
   ring(): void {
-    if (this.#turnOpen) return;
-    this.#turnOpen = true;
-    Atomics.store(this.control.words, Word.turn, 1);
-    this.#host.ring(Role.log);
-    queueMicrotask(this.#endTurn);
+    this.#bell.ring();
   }
 
   /**
@@ -264,13 +213,6 @@ export class LogWriter {
     this.#host.onceEnded(listener);
   }
 
-  readonly #endTurn = (): void => {
-    this.#turnOpen = false;
-    Atomics.store(this.control.words, Word.turn, 0);
-    this.#host.ring(Role.log);
-    this.#watch();
-  };
-
   /** Listens for news while anything is outstanding. */
   #watch(): void {
     if (this.#failure !== undefined) return;
@@ -294,8 +236,7 @@ export class LogWriter {
   }
 
   #outstanding(): boolean {
-    return this.pendingAcks > 0 || this.#syncWaiters.length > 0 || this.space.length > 0 ||
-      this.#flushed.unsealed() > 0;
+    return this.#acks.isAwaited || this.space.length > 0 || this.#flushed.unsealed() > 0;
   }
 
   /** Brings the main thread's view up to date with the workers' words. */
@@ -310,7 +251,7 @@ export class LogWriter {
 
   #catchUp(): void {
     const failure = this.#failure ?? this.control.failure();
-    this.#settle();
+    this.#acks.settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
     if (this.#isShared()) {
@@ -320,7 +261,7 @@ export class LogWriter {
       if (wants.log) this.#host.ring(Role.log);
     }
     this.#isFull = this.#disk.logIsFull;
-    if (this.#disk.logIsStillFull) this.#rejectAcks(this.#disk.inDoubt());
+    if (this.#disk.logIsStillFull) this.#acks.rejectAll(this.#disk.inDoubt());
     if (this.space.length > 0) this.#serveSpace();
     this.#flushed.serve(this.#disk.flushIsFull);
   }
@@ -343,25 +284,10 @@ export class LogWriter {
     return -1;
   }
 
-  /** Keeps the promises that the watermarks cover. */
-  #settle(): void {
-    const durable = settle(this.control, this.#undurable, this.#written, this.#synced);
-    this.#durable = Math.max(this.#durable, durable);
-    if (this.#isFresh) this.#lookWhetherFresh();
-    this.#syncWaiters.settle(this.#durable);
-  }
-
-  #lookWhetherFresh(): void {
-    const [oldest] = this.#undurable;
-    const start = oldest === this.#adopted ? this.#adoptedEnd : FILE_HEADER_BYTES - 1;
-    if (oldest === undefined) return;
-    this.#isFresh = this.control.get(oldest.slot, SlotWord.written) <= start;
-  }
-
   #rotated(done: boolean): void {
     if (done) {
       const slab = this.memtable.active!;
-      this.#undurable.push(slab);
+      this.#acks.add(slab);
       this.#parts.onActive?.(slab);
     }
     this.#replenish();
@@ -394,15 +320,9 @@ export class LogWriter {
   #fail(error: FlagstoneError): void {
     if (this.#failure === undefined) this.#parts.onFailure?.(error);
     this.#failure = error;
-    this.#rejectAcks(error);
+    this.#acks.rejectAll(error);
     this.space.fail(error);
     this.#flushed.serve(true);
-  }
-
-  #rejectAcks(error: FlagstoneError): void {
-    this.#written.rejectAll(error);
-    this.#synced.rejectAll(error);
-    this.#syncWaiters.rejectAll(error);
   }
 
   /** The log that was created ahead of time is of no use to a store that is closed. */
@@ -420,8 +340,7 @@ export class LogWriter {
 
   /** Up to where `slab`'s space is taken. */
   endOf(slab: Slab): number {
-    const sealed = this.control.get(slab.slot, SlotWord.state) !== SlotState.active;
-    return sealed ? this.control.get(slab.slot, SlotWord.end) : this.control.reservedEnd(slab.slot);
+    return endOf(this.control, slab);
   }
 }
 

@@ -181,7 +181,7 @@ export class HashIndex {
 
   /**
    * Points the key that `hash` hashed last to its record, unless the index has a newer one. Returns
-   * true if the key had an older value; `segment`, `offset` and `length` then tell which.
+   * true if the key had an older value; `segment`, `offset`, `length` and `flags` then tell which.
    */
   put(
     hash: KeyHash,
@@ -271,6 +271,7 @@ export class HashIndex {
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;
       this.length = before;
+      this.flags = table[at + Entry.tail]! >>> FLAGS_SHIFT;
     }
     const version = this.#shared ? this.#version(hash.h3) : 0;
     if (version !== 0) Atomics.add(this.#control, version, 1);

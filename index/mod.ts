@@ -11,6 +11,7 @@
  * ```
  * @module
  */
+export * from "./expiry_table.ts";
 export * from "./hash_index.ts";
 export * from "./index_reader.ts";
 export { INDEX_SHARDS, type KeyHash } from "./_layout.ts";

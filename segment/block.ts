@@ -1,4 +1,4 @@
-import { joinWords } from "../wal/mod.ts";
+import { EXPIRY_BYTES, joinWords, readExpiry, RecordFlag } from "../wal/mod.ts";
 import { ENTRY_HEADER_BYTES, FLAGS_SHIFT, SEQUENCE_HIGH_BITS } from "./format.ts";
 
 /** Where one block of a footer is. */
@@ -29,6 +29,8 @@ export interface SegmentEntry {
   readonly kind: number;
   /** Lasting bits of `RecordFlag`. */
   readonly flags: number;
+  /** When the value ends, in ms since the epoch; 0 if it does not. */
+  readonly expiresAt: number;
 }
 
 const SEQUENCE_HIGH_MASK = (1 << SEQUENCE_HIGH_BITS) - 1;
@@ -44,8 +46,8 @@ export function decodeBlock(bytes: Uint8Array, count: number): SegmentEntry[] {
     const key = new Uint8Array(sharedBytes + suffixBytes);
     if (sharedBytes > 0) key.set(previous.subarray(0, sharedBytes));
     key.set(bytes.subarray(suffixStart, suffixStart + suffixBytes), sharedBytes);
-    const { offset, length, sequence, kind, flags } = cursor;
-    entries.push({ key, offset, length, sequence, kind, flags });
+    const { offset, length, sequence, kind, flags, expiresAt } = cursor;
+    entries.push({ key, offset, length, sequence, kind, flags, expiresAt });
     previous = key;
   }
   return entries;
@@ -75,6 +77,8 @@ export class EntryCursor {
   kind = 0;
   /** See {@linkcode SegmentEntry}. */
   flags = 0;
+  /** See {@linkcode SegmentEntry}. */
+  expiresAt = 0;
   readonly #view: DataView;
   #left: number;
 
@@ -100,6 +104,11 @@ export class EntryCursor {
     this.sequence = joinWords(view.getUint32(at + 12, true), tail & SEQUENCE_HIGH_MASK);
     this.kind = (tail >>> SEQUENCE_HIGH_BITS) & KIND_MASK;
     this.flags = tail >>> FLAGS_SHIFT;
+    this.expiresAt = 0;
+    if ((this.flags & RecordFlag.expires) !== 0) {
+      this.expiresAt = readExpiry(this.bytes, this.suffixStart);
+      this.suffixStart += EXPIRY_BYTES;
+    }
     return true;
   }
 }

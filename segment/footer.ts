@@ -1,10 +1,12 @@
 import { crc32 } from "node:zlib";
 import {
   alignRecord,
+  EXPIRY_BYTES,
   FILE_HEADER_BYTES,
   FORMAT_VERSION,
   highWord,
   RECORD_HEADER_BYTES,
+  recordExpiry,
   RecordFlag,
   recordFlags,
   recordKeyBytes,
@@ -13,6 +15,7 @@ import {
   recordLength,
   recordSequence,
   type SegmentImage,
+  writeExpiry,
 } from "../wal/mod.ts";
 import { sharedPrefixBytes } from "./bytes.ts";
 import {
@@ -87,7 +90,9 @@ class FooterBuilder {
     const key = image.bytes.subarray(keyStart, keyStart + recordKeyBytes(image, offset));
     const shared = this.#blockEntries === 0 ? 0 : sharedPrefixBytes(this.#lastKey, key);
     const suffix = key.subarray(shared);
-    this.#room(ENTRY_HEADER_BYTES + suffix.length);
+    const flags = lastingFlags(image, offset);
+    const expires = (flags & RecordFlag.expires) !== 0;
+    this.#room(ENTRY_HEADER_BYTES + EXPIRY_BYTES + suffix.length);
     const length = recordLength(image, offset);
     const sequence = recordSequence(image, offset);
     const kind = recordKind(image, offset);
@@ -99,9 +104,13 @@ class FooterBuilder {
     view.setUint32(at + 8, length, true);
     view.setUint32(at + 12, sequence >>> 0, true);
     const tail = highWord(sequence) | (kind << SEQUENCE_HIGH_BITS) |
-      (lastingFlags(image, offset) << FLAGS_SHIFT);
+      (flags << FLAGS_SHIFT);
     view.setUint32(at + 16, tail, true);
     at += ENTRY_HEADER_BYTES;
+    if (expires) {
+      writeExpiry(this.#bytes, at, recordExpiry(image, offset));
+      at += EXPIRY_BYTES;
+    }
     this.#bytes.set(suffix, at);
     this.#length = at + suffix.length;
     if (this.#blockEntries++ === 0) this.#blockKey = key;

@@ -45,7 +45,7 @@ export class Appender {
     writes.forEach((write, i) => {
       core.keys.load(write.key, write.flags);
       const flags = write.flags | (i < writes.length - 1 ? RecordFlag.batchContinues : 0);
-      const length = this.fill(slab, offset, write.kind, flags, write.value);
+      const length = this.fill(slab, offset, write.kind, flags, write.value, write.expiresAt);
       if (i === 0) firstLength = length;
       else publishRecord(slab.image, offset, length);
       version = slab.baseSequence + offset;
@@ -59,15 +59,19 @@ export class Appender {
     return { acknowledged };
   }
 
-  /** Fills the record of the key in `keys`, and points the index to it. Returns its length. */
+  /**
+   * Fills the record of the key in `keys`, whose flags must be those of the record, and points the
+   * index to it. `expiresAt` is 0 for a value that does not. Returns the record's length.
+   */
   fill(
     slab: Slab,
     offset: number,
     kind: number,
     flags: number,
     value: Uint8Array | undefined,
+    expiresAt: number,
   ): number {
-    const { keys, index } = this.#core;
+    const { keys, index, expiry } = this.#core;
     const { control } = this.#core.log;
     const sequence = slab.baseSequence + offset;
     const length = fillRecord(
@@ -80,11 +84,15 @@ export class Appender {
       keys.length,
       value,
       slab.salt,
+      expiresAt,
     );
     if (kind === RecordKind.put) {
-      index.put(keys.hash, sequence, slab.segment, offset, length, keys.flags);
-    } else {
-      index.remove(keys.hash);
+      const { hash } = keys;
+      const replaced = index.put(hash, sequence, slab.segment, offset, length, keys.flags);
+      if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
+      else if (replaced && (index.flags & RecordFlag.expires) !== 0) expiry.forget(hash);
+    } else if (index.remove(keys.hash) && (index.flags & RecordFlag.expires) !== 0) {
+      expiry.forget(keys.hash);
     }
     this.#core.writes++;
     if (value !== undefined) {

@@ -24,6 +24,7 @@ export function clearStore(core: StoreCore): Promise<void> {
     const { firstSegment } = beginning;
     core.index = new HashIndex();
     core.imaged = new Set();
+    core.expiry.clear();
     core.segments.clear(firstSegment);
     // Segments first: on a full disk, the workers need their space to finish the old logs.
     removeFiles(core, firstSegment, ".seg");

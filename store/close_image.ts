@@ -15,8 +15,9 @@ const LEAST_PART = 16;
 export async function leaveIndexImage(core: StoreCore): Promise<void> {
   try {
     if (!isWorthIt(core)) return;
-    const { directory, identity, index, options } = core;
-    await writeIndexImage(options.fs, directory, identity.storeId, index, sourceOf(core));
+    const { directory, expiry, identity, index, options } = core;
+    const image = { index, expiring: expiry.table };
+    await writeIndexImage(options.fs, directory, identity.storeId, image, sourceOf(core));
   } catch (error) {
     if (!(error instanceof FlagstoneError)) throw error;
   }

@@ -8,7 +8,7 @@ import { NO_CONDITION } from "./write_settings.ts";
  * Call it with the key locked: then it is the version that the write will replace.
  */
 export function checkCondition(core: StoreCore, condition: number, index?: number): void {
-  const version = core.index.find(core.keys.hash) ? core.index.sequence : 0;
+  const version = core.find() ? core.index.sequence : 0;
   if (version === condition) return;
   const found = version === 0 ? "the key has no value" : `the key has version ${version}`;
   const wanted = condition === 0 ? "none was expected" : `version ${condition} was expected`;

@@ -1,10 +1,10 @@
 import { type Codecs } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
-import type { HashIndex } from "../index/mod.ts";
+import type { ExpiryTable, HashIndex } from "../index/mod.ts";
 import type { Identity, LogWriter } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
-import { Word } from "../wal/mod.ts";
+import { RecordFlag, Word } from "../wal/mod.ts";
 import {
   type CompressionSettings,
   Compressor,
@@ -13,6 +13,7 @@ import {
 } from "./compression.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import type { EventSource } from "./event_source.ts";
+import { Expiry } from "./expiry.ts";
 import { SlowDiskEvent } from "./events.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -31,6 +32,8 @@ export interface CoreParts {
   /** The segments that the image of the index on disk knows. */
   readonly imaged: ReadonlySet<number>;
   readonly segments: SegmentSet;
+  /** Keys that expire, as found. */
+  readonly expiring: ExpiryTable;
   readonly log: LogWriter;
   readonly events: EventSource;
   readonly recovery: RecoveryReport;
@@ -55,6 +58,7 @@ export class StoreCore {
   readonly compression: CompressionSettings | undefined;
   readonly compressor: Compressor;
   readonly diskWatch: DiskWatch;
+  readonly expiry: Expiry;
   readonly recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -96,6 +100,28 @@ export class StoreCore {
       waiting: () => log.pendingAcks + log.space.length,
       onSlow: (ms, waiting) => events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting)),
     });
+    this.expiry = new Expiry({
+      now: parts.options.now,
+      events,
+      remove: (hash, sequence) => this.index.remove(hash, sequence),
+    });
+    this.expiry.adopt(parts.expiring, this.index);
+  }
+
+  /**
+   * Looks up the key in `keys`: true if it has a value whose time is not over; `index` then says
+   * where. Whatever waits for its place in the log is not looked at.
+   */
+  find(): boolean {
+    const { hash } = this.keys;
+    if (!this.index.find(hash)) return false;
+    return (this.index.flags & RecordFlag.expires) === 0 || !this.expiry.isOver(hash);
+  }
+
+  /** When the value that `find` found ends, in ms since the epoch; 0 if it does not. */
+  foundExpiry(): number {
+    if ((this.index.flags & RecordFlag.expires) === 0) return 0;
+    return this.expiry.timeOf(this.keys.hash);
   }
 
   /** Throws unless the store is open. */
@@ -138,6 +164,7 @@ export class StoreCore {
   async release(): Promise<void> {
     this.compressor.close();
     this.diskWatch.close();
+    this.expiry.close();
     const ended = await this.log.release(closedError(this.directory));
     this.segments.close();
     if (ended) this.#lock.close();

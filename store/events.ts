@@ -85,6 +85,18 @@ export class RecoveryEvent extends Event {
   }
 }
 
+/** The time of some keys was over, and they were removed. */
+export class ExpiredEvent extends Event {
+  /** How many, since the last event. */
+  readonly keys: number;
+
+  /** Made by the store. */
+  constructor(keys: number) {
+    super("expired");
+    this.keys = keys;
+  }
+}
+
 /** Events of a store, by their names. */
 export interface StoreEventMap {
   /** A slab was full. */
@@ -95,6 +107,8 @@ export interface StoreEventMap {
   stall: StallEvent;
   /** Writes wait for a disk that does not move. */
   slowdisk: SlowDiskEvent;
+  /** The time of keys was over. */
+  expired: ExpiredEvent;
   /** The store has failed. */
   error: FailureEvent;
   /** What opening found. */

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
-import { HashIndex } from "../index/mod.ts";
+import { ExpiryTable, HashIndex } from "../index/mod.ts";
 import type { Identity } from "../log/mod.ts";
 import { SegmentReader } from "../segment/mod.ts";
 import { type File, type Fs, joinPath, TemporaryFile } from "../vfs/mod.ts";
@@ -9,7 +9,7 @@ import { highWord, joinWords, segmentName, STORE_ID_BYTES } from "../wal/mod.ts"
 /** Name of the file that holds an image of the index. */
 export const INDEX_FILE = "INDEX";
 /** Version of the image that this code writes, and the only one that it reads: others are ignored. */
-const IMAGE_VERSION = 1;
+const IMAGE_VERSION = 2;
 const MAGIC = new TextEncoder().encode("FLAGINDX");
 
 /** Other work gets its turn after so many bytes: a few ms of writing. */
@@ -27,13 +27,16 @@ const Head = {
   newestSalt: 52,
   segments: 56,
   pieces: 60,
-  tables: 64,
+  expiryPieces: 64,
+  tables: 68,
 } as const;
 /** Number u32, bytes u64. */
 const SEGMENT_ENTRY_BYTES = 4 + 8;
 /** Bytes u32, checksum u32. */
 const PIECE_ENTRY_BYTES = 4 + 4;
 const CHECKSUM_BYTES = 4;
+/** Keys that expire are written in pieces of up to so many bytes. */
+const EXPIRY_PIECE_BYTES = 4 * 1024 * 1024;
 /** A head that says that it is longer is not believed: no memory is taken for it. */
 const MOST_HEAD_BYTES = 64 * 1024 * 1024;
 
@@ -60,6 +63,7 @@ export interface ImageSource {
 /** An index that was read, and what it knows. */
 export interface IndexImage extends ImageSource {
   readonly index: HashIndex;
+  readonly expiring: ExpiryTable;
 }
 
 /**
@@ -71,13 +75,14 @@ export async function writeIndexImage(
   fs: Fs,
   directory: string,
   storeId: Uint8Array,
-  index: HashIndex,
+  { index, expiring }: { readonly index: HashIndex; readonly expiring: ExpiryTable },
   source: ImageSource,
 ): Promise<void> {
-  const pieces = index.chunks();
+  const expiryPieces = [...expiring.image(EXPIRY_PIECE_BYTES)];
+  const pieces = [...index.chunks(), ...expiryPieces];
   const newest = newestOf(source.segments);
   const newestSalt = newest === 0 ? 0 : saltOf(fs, directory, newest);
-  const head = encodeHead(storeId, source, newestSalt, pieces);
+  const head = encodeHead(storeId, source, newestSalt, pieces, expiryPieces.length);
   using temporary = TemporaryFile.create(fs, directory, { name: INDEX_FILE });
   temporary.file.write(head);
   let sinceBreak = 0;
@@ -107,10 +112,13 @@ export function readIndexImage(
     using file = fs.open(joinPath(directory, INDEX_FILE));
     const found = readHead(file, identity.storeId);
     if (found === undefined) return undefined;
-    const { source, newestSalt, headBytes, pieces } = found;
+    const { source, newestSalt, headBytes, pieces, expiryPieces } = found;
     if (!isThere(fs, directory, source.segments, newestSalt, new Set(sealed))) return undefined;
     const chunks = readPieces(file, headBytes, pieces);
-    return chunks && { ...source, index: HashIndex.fromChunks(chunks) };
+    if (chunks === undefined) return undefined;
+    const expiring = new ExpiryTable();
+    for (const piece of chunks.splice(chunks.length - expiryPieces)) expiring.load(piece);
+    return { ...source, index: HashIndex.fromChunks(chunks), expiring };
   } catch (error) {
     // A RangeError: pieces that are whole, but of another layout of the index.
     if (error instanceof FlagstoneError || error instanceof RangeError) return undefined;
@@ -123,6 +131,8 @@ interface FoundHead {
   readonly newestSalt: number;
   readonly headBytes: number;
   readonly pieces: readonly { readonly bytes: number; readonly checksum: number }[];
+  /** So many of the pieces, the last ones, tell of keys that expire. */
+  readonly expiryPieces: number;
 }
 
 function encodeHead(
@@ -130,6 +140,7 @@ function encodeHead(
   { segments, log, sequenceEnd }: ImageSource,
   newestSalt: number,
   pieces: readonly Uint8Array[],
+  expiryPieces: number,
 ): Uint8Array {
   const tables = segments.size * SEGMENT_ENTRY_BYTES + pieces.length * PIECE_ENTRY_BYTES;
   const head = new Uint8Array(Head.tables + tables + CHECKSUM_BYTES);
@@ -150,6 +161,7 @@ function encodeHead(
   u32(Head.newestSalt, newestSalt);
   u32(Head.segments, segments.size);
   u32(Head.pieces, pieces.length);
+  u32(Head.expiryPieces, expiryPieces);
   let at: number = Head.tables;
   for (const [segment, bytes] of segments) {
     u32(at, segment);
@@ -191,12 +203,13 @@ function readHead(file: File, storeId: Uint8Array): FoundHead | undefined {
   for (let i = u32(Head.pieces); i > 0; i--, at += PIECE_ENTRY_BYTES) {
     pieces.push({ bytes: u32(at), checksum: u32(at + 4) });
   }
+  const expiryPieces = Math.min(u32(Head.expiryPieces), pieces.length);
   const segment = u32(Head.logSegment);
   const log = segment === 0
     ? undefined
     : { segment, end: u32(Head.logEnd), checksum: u32(Head.logChecksum) };
   const source = { segments, log, sequenceEnd: u64(Head.sequenceEnd) };
-  return { source, newestSalt: u32(Head.newestSalt) | 0, headBytes, pieces };
+  return { source, newestSalt: u32(Head.newestSalt) | 0, headBytes, pieces, expiryPieces };
 }
 
 /**

@@ -11,7 +11,7 @@ import { show } from "./options.ts";
 import type { Key } from "./types.ts";
 
 /** Flags that say something of the key or of its value, and so belong in the index too. */
-const LASTING_FLAGS = RecordFlag.bytesKey | RecordFlag.compressed;
+const LASTING_FLAGS = RecordFlag.bytesKey | RecordFlag.compressed | RecordFlag.expires;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -29,7 +29,7 @@ export class KeyBuffer {
   readonly words: Int32Array = new Int32Array((MAX_KEY_BYTES + 1) / 4 + 1);
   /** Length of the key. */
   length = 0;
-  /** `RecordFlag.bytesKey` if the key was given as bytes, `RecordFlag.compressed` once its value is. */
+  /** `RecordFlag.bytesKey` if the key was given as bytes; a write adds what its value is. */
   flags = 0;
   readonly #bytes = new Uint8Array(this.words.buffer);
 

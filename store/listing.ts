@@ -57,10 +57,16 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
     const next = merge.next();
     if (next === undefined) return;
     core.keys.load(next.key, next.flags);
-    if (!core.index.find(core.keys.hash)) continue;
+    if (!core.find()) continue;
     listed++;
     const { sequence, flags } = core.index;
-    yield { key: keyOf(next.key, flags), version: sequence, ...sizesOf(core, next.key.length) };
+    const expiresAt = core.foundExpiry();
+    const entry = {
+      key: keyOf(next.key, flags),
+      version: sequence,
+      ...sizesOf(core, next.key.length),
+    };
+    yield expiresAt === 0 ? entry : { ...entry, expiresAt };
   }
 }
 

@@ -85,7 +85,7 @@ async function startCore(
       if (error.code !== "CLOSED") events.keep("error", () => new FailureEvent(error));
     },
   });
-  const { index, imaged, report } = recovered!;
+  const { index, expiring, imaged, report } = recovered!;
   events.keep("recovery", () => new RecoveryEvent(report));
   return new StoreCore({
     directory,
@@ -94,6 +94,7 @@ async function startCore(
     lock,
     keys,
     index,
+    expiring,
     imaged,
     segments,
     log,

@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly fs?: Fs;
   /** How values are compressed unless the write says otherwise. Default `none`. What is stored already stays readable. */
   readonly compression?: Compression;
+  /** The clock by which values expire, in ms since the epoch. Default `Date.now`; another for tests. */
+  readonly now?: () => number;
   /** Codecs beside zstd, for `compression` and for reading what they have written: see `Codec`. */
   readonly codecs?: readonly Codec[];
 
@@ -55,6 +57,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "fs",
     "compression",
     "codecs",
+    "now",
     "slabBytes",
     "slabs",
     "idleWorkerMs",
@@ -77,12 +80,17 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   if (typeof fs !== "object" || typeof fs.openReadWrite !== "function") {
     throw new ArgumentError("options.fs", `options.fs must be a file system: ${show(fs)}`);
   }
+  const now = options.now ?? Date.now;
+  if (typeof now !== "function") {
+    throw new ArgumentError("options.now", `options.now must be a function: ${show(now)}`);
+  }
   return {
     durability: resolveDurability(options.durability, "options.durability") ?? "synced",
     create,
     fs,
     compression: options.compression ?? "none",
     codecs: options.codecs ?? [],
+    now,
     slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
     slabs: integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 }),
     idleWorkerMs: integer(options.idleWorkerMs, "options.idleWorkerMs", {

@@ -12,6 +12,8 @@ export interface PreparedWrite {
   flags: number;
   /** The value as it is to be stored: compressed if `flags` say so. `undefined` for a delete. */
   value: Uint8Array | undefined;
+  /** When the value ends, in ms since the epoch; 0 if it does not. */
+  readonly expiresAt: number;
   /** Space of the record. */
   space: number;
   /** Of a value that is being compressed on another thread: until it is, `value` is its raw form. */

@@ -4,10 +4,10 @@ import type { SegmentReader } from "../segment/mod.ts";
 import {
   alignRecord,
   logName,
-  RECORD_HEADER_BYTES,
   RecordFlag,
   recordFlags,
   recordLength,
+  recordValueStart,
   SegmentImage,
   verifyRecord,
 } from "../wal/mod.ts";
@@ -46,7 +46,7 @@ export class ReadPath {
     keys.set(key);
     const pending = core.pending.find(keys);
     if (pending !== undefined) return this.#fromPending(pending);
-    if (!index.find(keys.hash)) return undefined;
+    if (!core.find()) return undefined;
     const { segment, offset, length } = index;
     const slab = core.log.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab, offset, length);
@@ -66,7 +66,7 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index } = core;
     keys.set(key);
-    const slow = core.pending.size === 0 && index.find(keys.hash) &&
+    const slow = core.pending.size === 0 && core.find() &&
       ((index.flags & RecordFlag.compressed) !== 0 ||
         (index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined));
     return slow ? this.#getSlowly() : Promise.resolve(this.getSync(key));
@@ -78,8 +78,8 @@ export class ReadPath {
     core.assertOpen();
     core.keys.set(key);
     const pending = core.pending.find(core.keys);
-    if (pending !== undefined) return pending.value !== undefined;
-    return core.index.find(core.keys.hash);
+    if (pending !== undefined) return pending.value !== undefined && !this.#isOver(pending);
+    return core.find();
   }
 
   /** See `Store.getEntry`. */
@@ -99,12 +99,13 @@ export class ReadPath {
   /** What the index says, whatever waits: for who holds the key's lock. */
   async getCommitted(key: Key): Promise<Entry | undefined> {
     const core = this.#core;
-    const { keys, index } = core;
-    keys.set(key);
-    if (!index.find(keys.hash)) return undefined;
-    const version = index.sequence;
+    core.keys.set(key);
+    if (!core.find()) return undefined;
+    const version = core.index.sequence;
+    const expiresAt = core.foundExpiry();
     const value = await this.#getSlowly();
-    return value === undefined ? undefined : { value, version };
+    if (value === undefined) return undefined;
+    return expiresAt === 0 ? { value, version } : { value, version, expiresAt };
   }
 
   /**
@@ -133,8 +134,13 @@ export class ReadPath {
     return await compressor.decompressAsync(stored, { path: reader.path, offset });
   }
 
-  #fromPending({ value, flags }: PreparedWrite): Uint8Array | undefined {
-    if (value === undefined) return undefined;
+  #isOver({ expiresAt }: PreparedWrite): boolean {
+    return expiresAt !== 0 && expiresAt <= this.#core.expiry.now();
+  }
+
+  #fromPending(write: PreparedWrite): Uint8Array | undefined {
+    const { value, flags } = write;
+    if (value === undefined || this.#isOver(write)) return undefined;
     if ((flags & RecordFlag.compressed) === 0) return new Uint8Array(value);
     return this.#core.compressor.decompress(value, { path: this.#core.directory, offset: 0 });
   }
@@ -158,7 +164,7 @@ export class ReadPath {
   #storedIn(image: SegmentImage, offset: number, length: number): Uint8Array | undefined {
     const { keys } = this.#core;
     if (!keys.matches(image, offset)) return undefined;
-    return image.bytes.subarray(offset + RECORD_HEADER_BYTES + keys.length, offset + length);
+    return image.bytes.subarray(recordValueStart(image, offset), offset + length);
   }
 
   #placeIn(slab: Slab, offset: number): ValuePlace {
@@ -184,8 +190,9 @@ export class ReadPath {
     }
     const { keys } = this.#core;
     if (!keys.matches(image, start)) return undefined;
-    const skip = RECORD_HEADER_BYTES + keys.length;
-    return new Uint8Array(image.bytes.buffer as ArrayBuffer, start + skip, length - skip);
+    const valueStart = recordValueStart(image, start);
+    const buffer = image.bytes.buffer as ArrayBuffer;
+    return new Uint8Array(buffer, valueStart, start + length - valueStart);
   }
 
   /** A place for `bytes` in the current chunk, starting a new one if need be; -1 for more than belongs in a chunk. */

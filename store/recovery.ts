@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
-import { HashIndex } from "../index/mod.ts";
+import { ExpiryTable, HashIndex } from "../index/mod.ts";
 import type { Identity } from "../log/mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import {
@@ -17,6 +17,7 @@ import {
   LogRecovery,
   parseFileName,
   RECORD_HEADER_BYTES,
+  recordExpiry,
   recordFlags,
   recordKeyBytes,
   RecordKind,
@@ -37,6 +38,8 @@ import type { RecoveryReport } from "./types.ts";
 /** What the files of a store add up to. */
 export interface Recovered {
   readonly index: HashIndex;
+  /** Expiry of every key that may be in the index, of records that are not the newest too. */
+  readonly expiring: ExpiryTable;
   /** The segments that the image of the index knows; empty if none was loaded. */
   readonly imaged: ReadonlySet<number>;
   readonly active: RecoveredLog | undefined;
@@ -61,6 +64,7 @@ export class Recovery {
   readonly #keys: KeyBuffer;
   readonly #segments: SegmentSet;
   #index = new HashIndex();
+  #expiring = new ExpiryTable();
   #image: IndexImage | undefined;
   /** False until the log of the image was seen to begin with what the image knows. */
   #logGoesOn = true;
@@ -150,6 +154,7 @@ export class Recovery {
     const indexImage = this.#image ? "loaded" : hasImage ? "unusable" : "absent";
     return {
       index: this.#index,
+      expiring: this.#expiring,
       imaged: new Set(imaged.keys()),
       active,
       nextSegment: Math.max(newestSealed + 1, (logs.at(-1) ?? 0) + 1, this.#identity.firstSegment),
@@ -173,6 +178,7 @@ export class Recovery {
       ? readIndexImage(this.#fs, this.#directory, this.#identity, sealed)
       : undefined;
     this.#index = this.#image?.index ?? new HashIndex();
+    this.#expiring = this.#image?.expiring ?? new ExpiryTable();
     this.#logGoesOn = this.#image?.log === undefined;
     const imageEnd = this.#image?.sequenceEnd ?? 0;
     this.#lastSequence = Math.max(this.#identity.sequenceFloor, imageEnd - 1);
@@ -198,7 +204,8 @@ export class Recovery {
       reader.eachEntry((entry) => {
         const { sharedBytes, bytes, suffixStart, suffixBytes } = entry;
         this.#keys.extend(sharedBytes, bytes, suffixStart, suffixBytes, entry.flags);
-        this.#apply(entry.kind, entry.sequence, segment, entry.offset, entry.length);
+        const { kind, sequence, offset, length, expiresAt } = entry;
+        this.#apply(kind, sequence, segment, offset, length, expiresAt);
       });
       this.#sawRecords(segment, reader.summary.recordsEnd, (bytes) => {
         const records = new Uint8Array(bytes);
@@ -218,13 +225,23 @@ export class Recovery {
     const keyBytes = recordKeyBytes(image, offset);
     this.#keys.extend(0, image.bytes, keyStart, keyBytes, recordFlags(image, offset));
     const sequence = recordSequence(image, offset);
-    this.#apply(recordKind(image, offset), sequence, segment, offset, length);
+    const expiresAt = recordExpiry(image, offset);
+    this.#apply(recordKind(image, offset), sequence, segment, offset, length, expiresAt);
   }
 
-  #apply(kind: number, sequence: number, segment: number, offset: number, length: number): void {
+  /** Whether a value is over is looked at when every record is known: until then, it hides older ones. */
+  #apply(
+    kind: number,
+    sequence: number,
+    segment: number,
+    offset: number,
+    length: number,
+    expiresAt: number,
+  ): void {
     const { hash, flags } = this.#keys;
-    if (kind === RecordKind.put) this.#index.put(hash, sequence, segment, offset, length, flags);
-    else this.#index.putTombstone(hash, sequence);
+    if (kind !== RecordKind.put) return this.#index.putTombstone(hash, sequence);
+    this.#index.put(hash, sequence, segment, offset, length, flags);
+    if (expiresAt !== 0) this.#expiring.set(hash, sequence, expiresAt);
   }
 
   #checkOwner(header: FileHeader, segment: number, path: string): void {

@@ -17,6 +17,7 @@ import type {
   ListOptions,
   PutOptions,
   StoreStats,
+  UpdateOptions,
   Value,
   ValueOptions,
   VerifyReport,
@@ -136,7 +137,7 @@ export class Store extends EventTarget implements AsyncDisposable {
   async update(
     key: Key,
     change: (old: Uint8Array | undefined) => Value | undefined | Promise<Value | undefined>,
-    options?: ValueOptions,
+    options?: UpdateOptions,
   ): Promise<number | undefined> {
     const read = async (at: Key) => (await this.#reads.getCommitted(at))?.value;
     return await this.#writes.update(key, change, read, options);
@@ -232,6 +233,11 @@ export class Store extends EventTarget implements AsyncDisposable {
     const { pool, control } = core.log;
     return {
       keys: core.index.size,
+      expiry: {
+        keys: core.expiry.table.size,
+        expired: core.expiry.expired,
+        memoryBytes: core.expiry.table.memoryBytes,
+      },
       segments: segments.size,
       segmentBytes: segments.totalBytes,
       slabMemoryBytes: pool.memoryBytes,

@@ -36,7 +36,7 @@ export interface CompressionOptions {
   readonly minBytes?: number;
 }
 
-/** Options of a write that has values: {@linkcode Store.batch}, {@linkcode Store.update}. */
+/** Options of a write that has values, such as {@linkcode Store.batch}. */
 export interface ValueOptions extends WriteOptions {
   /** How the values are compressed; as the store does it unless given. */
   readonly compression?: Compression;
@@ -53,8 +53,22 @@ export interface WriteCondition {
   readonly ifVersion?: number;
 }
 
+/**
+ * When a value ends: from that moment on its key is missing, as if it had been deleted. A value that is
+ * put without either does not end, whatever was there before. It costs 8 bytes on disk, and 44 of memory.
+ */
+export interface Expiring {
+  /** Milliseconds from the call on, above 0. */
+  readonly expireIn?: number | undefined;
+  /** The moment: a Date, or milliseconds since 1970. One in the past is allowed: the key is missing at once. */
+  readonly expireAt?: Date | number | undefined;
+}
+
 /** Options of {@linkcode Store.put}. */
-export interface PutOptions extends ValueOptions, PutCondition {}
+export interface PutOptions extends ValueOptions, PutCondition, Expiring {}
+
+/** Options of {@linkcode Store.update}; they are about the new value. */
+export interface UpdateOptions extends ValueOptions, Expiring {}
 
 /** What a put asks of its key. */
 export interface PutCondition extends WriteCondition {
@@ -67,7 +81,7 @@ export interface DeleteOptions extends WriteOptions, WriteCondition {}
 
 /** One write of a batch. Its condition is about what is there before the batch. */
 export type BatchOperation =
-  | ({ readonly type: "put"; readonly key: Key; readonly value: Value } & PutCondition)
+  | ({ readonly type: "put"; readonly key: Key; readonly value: Value } & PutCondition & Expiring)
   | ({ readonly type: "delete"; readonly key: Key } & WriteCondition);
 
 /** A value and its version. */
@@ -76,6 +90,8 @@ export interface Entry {
   readonly value: Uint8Array;
   /** Its version, as the write returned it. */
   readonly version: number;
+  /** When it ends, in ms since the epoch; not there if it does not. */
+  readonly expiresAt?: number;
 }
 
 /** Which keys {@linkcode Store.list} lists. */
@@ -104,6 +120,8 @@ export interface ListEntry {
   readonly size: number;
   /** Bytes that are stored for it: `size`, or less if it is compressed. */
   readonly storedSize: number;
+  /** When the value ends, in ms since the epoch; not there if it does not. */
+  readonly expiresAt?: number;
 }
 
 /** What recovery found when the store was opened. */
@@ -129,8 +147,17 @@ export interface RecoveryReport {
 
 /** Figures about an open store. */
 export interface StoreStats {
-  /** Keys that have a value. */
+  /** Keys that have a value. Those whose time is over count until they are removed, a moment later. */
   readonly keys: number;
+  /** Keys that expire. */
+  readonly expiry: {
+    /** How many there are now. */
+    readonly keys: number;
+    /** How many were removed, since the store was opened, because their time was over; those that were so when it was opened included. */
+    readonly expired: number;
+    /** Memory for their times, in bytes: 44 for each key, of as many as there ever were at one time. */
+    readonly memoryBytes: number;
+  };
   /** Sealed segments on disk. */
   readonly segments: number;
   /** Bytes of sealed segments on disk, footers included. */

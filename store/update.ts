@@ -57,11 +57,12 @@ export async function updateKey(
     const bytes = value === undefined ? undefined : valueBytes(value);
     core.keys.set(own);
     checkSize(core.keys.length + (bytes?.length ?? 0));
-    if (bytes === undefined && !core.index.find(core.keys.hash)) {
+    if (bytes === undefined && !core.find()) {
       await core.log.confirm(settings.durability, true);
       return undefined;
     }
-    const write = prepareWrite(core.keys, bytes);
+    const { expiresAt } = settings;
+    const write = prepareWrite(core.keys, bytes, { expiresAt });
     core.updates.delete(giveUp);
     const appended = await append(parts, write, settings);
     giveUp();

@@ -6,6 +6,7 @@ import {
   FILE_HEADER_BYTES,
   logName,
   RECORD_HEADER_BYTES,
+  recordExpiry,
   RecordFlag,
   recordFlags,
   recordKeyBytes,
@@ -13,6 +14,7 @@ import {
   recordKind,
   recordLength,
   recordSequence,
+  recordValueStart,
   SegmentImage,
   segmentName,
   SlotState,
@@ -91,6 +93,7 @@ export class Verification {
         const agrees = offset === entry.offset &&
           recordLength(image, offset) === entry.length &&
           recordSequence(image, offset) === entry.sequence &&
+          recordExpiry(image, offset) === entry.expiresAt &&
           compareBytes(entry.key, keyAt(image, offset)) === 0;
         if (!agrees) this.#problem(path, block.offset, `entry ${at - 1} is not that of its record`);
       }
@@ -143,7 +146,7 @@ export class Verification {
     const compressed = recordKind(image, offset) === RecordKind.put &&
       (recordFlags(image, offset) & RecordFlag.compressed) !== 0;
     if (!compressed) return;
-    const start = offset + RECORD_HEADER_BYTES + recordKeyBytes(image, offset);
+    const start = recordValueStart(image, offset);
     try {
       const stored = image.bytes.subarray(start, offset + length);
       this.#core.compressor.decompress(stored, { path, offset });

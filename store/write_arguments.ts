@@ -1,6 +1,7 @@
 import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
-import { RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
+import { EXPIRY_BYTES, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
 import type { CompressionSettings, Compressor } from "./compression.ts";
+import { expiryOf } from "./expiry.ts";
 import type { KeyBuffer } from "./keys.ts";
 import { MAX_VALUE_BYTES } from "./limits.ts";
 import { refuseUnknown, show } from "./options.ts";
@@ -8,7 +9,7 @@ import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { BatchOperation, Value } from "./types.ts";
 import { conditionOf, NO_CONDITION } from "./write_settings.ts";
 
-const PUT_FIELDS = ["type", "key", "value", "ifVersion", "ifAbsent"];
+const PUT_FIELDS = ["type", "key", "value", "expireIn", "expireAt", "ifVersion", "ifAbsent"];
 const DELETE_FIELDS = ["type", "key", "ifVersion"];
 
 const encoder = new TextEncoder();
@@ -42,6 +43,7 @@ export function prepareOperation(
   keys: KeyBuffer,
   operation: BatchOperation,
   index: number,
+  now: () => number,
 ): PreparedWrite {
   const argument = `operations[${index}]`;
   const type: unknown = operation?.type;
@@ -54,26 +56,43 @@ export function prepareOperation(
   refuseUnknown(operation, type === "put" ? PUT_FIELDS : DELETE_FIELDS, argument);
   const condition = conditionOf(operation, argument);
   keys.set(operation.key);
-  if (operation.type === "delete") return prepareWrite(keys, undefined, condition, index);
+  if (operation.type === "delete") return prepareWrite(keys, undefined, { condition, index });
   const bytes = valueBytes(operation.value);
   checkSize(bytes.length);
-  return prepareWrite(keys, bytes, condition, index);
+  const expiresAt = expiryOf(operation, argument, now);
+  return prepareWrite(keys, bytes, { condition, index, expiresAt });
+}
+
+/** What a write has beside key and value. */
+export interface WriteTraits {
+  /** See `WriteSettings.condition`. */
+  readonly condition?: number;
+  /** Which operation of a batch it is. */
+  readonly index?: number;
+  /** When the value ends; 0: it does not. Of no meaning to a delete. */
+  readonly expiresAt?: number;
+}
+
+/** Space of a record whose value ends at `expiresAt`, 0 for never. */
+export function spaceOf(keyBytes: number, valueBytes: number, expiresAt: number): number {
+  return recordSpace(keyBytes, valueBytes + (expiresAt === 0 ? 0 : EXPIRY_BYTES));
 }
 
 /** A put of `value` to the key in `keys`, or its deletion. The value is still the caller's. */
 export function prepareWrite(
   keys: KeyBuffer,
   value: Uint8Array | undefined,
-  condition: number = NO_CONDITION,
-  index?: number,
+  { condition = NO_CONDITION, index, expiresAt = 0 }: WriteTraits = {},
 ): PreparedWrite {
+  const isOfTime = value !== undefined && expiresAt !== 0;
   return {
     kind: value === undefined ? RecordKind.delete : RecordKind.put,
     key: keys.copy(),
-    flags: keys.flags,
+    flags: isOfTime ? keys.flags | RecordFlag.expires : keys.flags,
+    expiresAt: isOfTime ? expiresAt : 0,
     value,
     lent: undefined,
-    space: recordSpace(keys.length, value?.length ?? 0),
+    space: spaceOf(keys.length, value?.length ?? 0, isOfTime ? expiresAt : 0),
     lock: keys.lock,
     fingerprint: fingerprintOf(keys),
     condition,
@@ -105,7 +124,7 @@ export function storedWrite(write: PreparedWrite, stored: Uint8Array): PreparedW
     ...write,
     value: stored,
     flags: write.flags | RecordFlag.compressed,
-    space: recordSpace(write.key.length, stored.length),
+    space: spaceOf(write.key.length, stored.length, write.expiresAt),
   };
 }
 

@@ -11,6 +11,7 @@ import type {
   DeleteOptions,
   Key,
   PutOptions,
+  UpdateOptions,
   Value,
   ValueOptions,
 } from "./types.ts";
@@ -20,16 +21,18 @@ import {
   compressWrite,
   prepareOperation,
   prepareWrite,
+  spaceOf,
   valueBytes,
 } from "./write_arguments.ts";
 import { WriteQueue } from "./write_queue.ts";
 import {
+  batchSettings,
   defaultSettings,
   deleteSettings,
   NO_CONDITION,
   putSettings,
+  updateSettings,
   type WriteSettings,
-  writeSettings,
 } from "./write_settings.ts";
 
 /**
@@ -57,12 +60,12 @@ export class WritePath {
     core.assertWritable();
     const settings = options === undefined
       ? this.#defaults
-      : putSettings(options, this.#defaults, core.codecs);
+      : putSettings(options, this.#defaults, core.codecs, core.options.now);
     let bytes = valueBytes(value);
     const { keys, locks } = core;
     keys.set(key);
     checkSize(keys.length + bytes.length);
-    const { condition, durability } = settings;
+    const { condition, durability, expiresAt } = settings;
     throwIfAborted(settings.signal);
     const { compression } = settings;
     if (compression !== undefined && bytes.length >= compression.minBytes) {
@@ -73,15 +76,24 @@ export class WritePath {
         keys.flags |= RecordFlag.compressed;
       }
     }
+    if (expiresAt !== 0) keys.flags |= RecordFlag.expires;
     const lock = keys.lock;
     if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
         if (condition !== NO_CONDITION) checkCondition(core, condition);
-        const space = recordSpace(keys.length, bytes.length);
+        const space = spaceOf(keys.length, bytes.length, expiresAt);
         const offset = core.log.reserve(space);
         if (offset !== -1) {
           const slab = core.log.memtable.active!;
-          const length = this.#appender.fill(slab, offset, RecordKind.put, keys.flags, bytes);
+          const { flags } = keys;
+          const length = this.#appender.fill(
+            slab,
+            offset,
+            RecordKind.put,
+            flags,
+            bytes,
+            expiresAt,
+          );
           publishRecord(slab.image, offset, length);
           return core.log.acknowledge(slab, offset + space, durability, slab.baseSequence + offset);
         }
@@ -89,7 +101,7 @@ export class WritePath {
         locks.release(lock);
       }
     }
-    return this.#later([prepareWrite(keys, bytes, condition)], settings);
+    return this.#later([prepareWrite(keys, bytes, { condition, expiresAt })], settings);
   }
 
   /** See `Store.delete`. */
@@ -107,13 +119,13 @@ export class WritePath {
     if (core.log.space.length === 0 && locks.tryAcquire(lock)) {
       try {
         if (condition !== NO_CONDITION) checkCondition(core, condition);
-        if (!core.index.find(keys.hash)) return core.log.confirm(durability, false);
+        if (!core.find()) return core.log.confirm(durability, false);
         const space = recordSpace(keys.length, 0);
         const offset = core.log.reserve(space);
         if (offset !== -1) {
           const slab = core.log.memtable.active!;
           const { flags } = keys;
-          const length = this.#appender.fill(slab, offset, RecordKind.delete, flags, undefined);
+          const length = this.#appender.fill(slab, offset, RecordKind.delete, flags, undefined, 0);
           publishRecord(slab.image, offset, length);
           return core.log.acknowledge(slab, offset + space, durability, true);
         }
@@ -121,21 +133,23 @@ export class WritePath {
         locks.release(lock);
       }
     }
-    return this.#deleteLater(prepareWrite(keys, undefined, condition), settings);
+    return this.#deleteLater(prepareWrite(keys, undefined, { condition }), settings);
   }
 
   /** See `Store.batch`. */
   batch(operations: readonly BatchOperation[], options: ValueOptions | undefined): Promise<number> {
     const core = this.#core;
     core.assertWritable();
-    const settings = this.#settings(options);
+    const settings = options === undefined
+      ? this.#defaults
+      : batchSettings(options, this.#defaults, core.codecs);
     if (!Array.isArray(operations)) {
       throw new ArgumentError("operations", `A batch must be an array: ${show(operations)}`);
     }
     // Array.from also visits holes, which are refused like anything else that is no operation.
     const prepared = Array.from(
       operations,
-      (operation: BatchOperation, i) => prepareOperation(core.keys, operation, i),
+      (operation: BatchOperation, i) => prepareOperation(core.keys, operation, i, core.options.now),
     );
     const space = prepared.reduce((sum, write) => sum + write.space, 0);
     checkSize(space);
@@ -161,11 +175,13 @@ export class WritePath {
     key: Key,
     change: Change,
     read: (key: Key) => Promise<Uint8Array | undefined>,
-    options: ValueOptions | undefined,
+    options: UpdateOptions | undefined,
   ): Promise<number | undefined> {
     const core = this.#core;
     core.assertWritable();
-    const settings = this.#settings(options);
+    const settings = options === undefined
+      ? this.#defaults
+      : updateSettings(options, this.#defaults, core.codecs, core.options.now);
     const parts = { core, appender: this.#appender, queue: this.#queue, read };
     return await updateKey(parts, key, change, settings);
   }
@@ -173,7 +189,8 @@ export class WritePath {
   /** Its key's lock keeps its place while another thread compresses it. */
   #putLarge(bytes: Uint8Array, settings: WriteSettings): Promise<number> {
     const { keys, pending, compressor } = this.#core;
-    const write = prepareWrite(keys, bytes, settings.condition);
+    const { condition, expiresAt } = settings;
+    const write = prepareWrite(keys, bytes, { condition, expiresAt });
     pending.admit(write.space);
     return this.#later([compressWrite(write, compressor, settings.compression)], settings);
   }
@@ -204,7 +221,7 @@ export class WritePath {
     const core = this.#core;
     const appended = await this.#queue.enqueue([write], settings, () => {
       core.keys.load(write.key, write.flags);
-      return core.index.find(core.keys.hash);
+      return core.find();
     });
     if (appended === undefined) return await core.log.confirm(settings.durability, false);
     await appended.acknowledged;
@@ -218,10 +235,5 @@ export class WritePath {
       return false;
     }
     return true;
-  }
-
-  #settings(options: ValueOptions | undefined): WriteSettings {
-    const { codecs } = this.#core;
-    return options === undefined ? this.#defaults : writeSettings(options, this.#defaults, codecs);
   }
 }

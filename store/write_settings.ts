@@ -1,13 +1,30 @@
 import type { Codecs } from "../codec/mod.ts";
 import { ArgumentError } from "../errors/mod.ts";
 import { type CompressionSettings, resolveCompression } from "./compression.ts";
+import { expiryOf } from "./expiry.ts";
 import { refuseUnknown, resolveDurability, show } from "./options.ts";
-import type { DeleteOptions, Durability, PutOptions, ValueOptions, WriteOptions } from "./types.ts";
+import type {
+  DeleteOptions,
+  Durability,
+  PutOptions,
+  UpdateOptions,
+  ValueOptions,
+  WriteOptions,
+} from "./types.ts";
 
 /** Of a write that does not ask what was there before. */
 export const NO_CONDITION = -1;
 
-const PUT_OPTIONS = ["durability", "signal", "compression", "ifVersion", "ifAbsent"];
+const PUT_OPTIONS = [
+  "durability",
+  "signal",
+  "compression",
+  "expireIn",
+  "expireAt",
+  "ifVersion",
+  "ifAbsent",
+];
+const UPDATE_OPTIONS = ["durability", "signal", "compression", "expireIn", "expireAt"];
 
 /** The options of one write, checked, with every default filled in. */
 export interface WriteSettings {
@@ -19,6 +36,8 @@ export interface WriteSettings {
   readonly signal: AbortSignal | undefined;
   /** How values are compressed; `undefined`: not at all. */
   readonly compression: CompressionSettings | undefined;
+  /** When the value ends, in ms since the epoch; 0: it does not. */
+  readonly expiresAt: number;
 }
 
 /** Settings of a write that gives no options. */
@@ -26,7 +45,7 @@ export function defaultSettings(
   durability: Durability,
   compression: CompressionSettings | undefined,
 ): WriteSettings {
-  return { durability, condition: NO_CONDITION, signal: undefined, compression };
+  return { durability, condition: NO_CONDITION, signal: undefined, compression, expiresAt: 0 };
 }
 
 /** Settings of a put. Throws {@linkcode ArgumentError}. */
@@ -34,10 +53,29 @@ export function putSettings(
   options: PutOptions,
   defaults: WriteSettings,
   codecs: Codecs,
+  now: () => number,
 ): WriteSettings {
   refuseUnknown(options, PUT_OPTIONS, "options");
   const condition = conditionOf(options, "options");
-  return { ...settings(options, defaults), condition, ...compressionOf(options, codecs) };
+  const expiresAt = expiryOf(options, "options", now);
+  return {
+    ...settings(options, defaults),
+    condition,
+    expiresAt,
+    ...compressionOf(options, codecs),
+  };
+}
+
+/** Settings of an update. Throws {@linkcode ArgumentError}. */
+export function updateSettings(
+  options: UpdateOptions,
+  defaults: WriteSettings,
+  codecs: Codecs,
+  now: () => number,
+): WriteSettings {
+  refuseUnknown(options, UPDATE_OPTIONS, "options");
+  const expiresAt = expiryOf(options, "options", now);
+  return { ...settings(options, defaults), expiresAt, ...compressionOf(options, codecs) };
 }
 
 /** Settings of a delete. Throws {@linkcode ArgumentError}. */
@@ -46,8 +84,8 @@ export function deleteSettings(options: DeleteOptions, defaults: WriteSettings):
   return { ...settings(options, defaults), condition: conditionOf(options, "options") };
 }
 
-/** Settings of an update or of a batch. Throws {@linkcode ArgumentError}. */
-export function writeSettings(
+/** Settings of a batch. Throws {@linkcode ArgumentError}. */
+export function batchSettings(
   options: ValueOptions,
   defaults: WriteSettings,
   codecs: Codecs,

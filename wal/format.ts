@@ -51,11 +51,16 @@ export const RecordFlag = {
   closed: 4,
   /** Of a put: the value is compressed, and says so in a header of its own. */
   compressed: 8,
+  /** Of a put: the value begins with the time at which it ends. */
+  expires: 16,
 } as const;
+
+/** In front of the value of a record that expires: its time, in ms since the epoch, u64. */
+export const EXPIRY_BYTES = 8;
 
 /** All flags that this version knows. */
 export const KNOWN_FLAGS: number = RecordFlag.batchContinues | RecordFlag.bytesKey |
-  RecordFlag.closed | RecordFlag.compressed;
+  RecordFlag.closed | RecordFlag.compressed | RecordFlag.expires;
 
 /** Rounds up to the alignment of records. */
 export function alignRecord(bytes: number): number {

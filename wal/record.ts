@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import {
+  EXPIRY_BYTES,
   highWord,
   joinWords,
   RECORD_HEADER_BYTES,
@@ -13,7 +14,8 @@ import type { SegmentImage } from "./image.ts";
  * word, no other thread looks at the record. Returns the record's length without padding.
  *
  * `key` and `keyWords` view the same memory, whose bytes past `keyBytes` are zero up to the next
- * multiple of four; the record's place must be zero but for what this call writes.
+ * multiple of four; the record's place must be zero but for what this call writes. `expiresAt` comes
+ * before the value unless it is 0; it goes with `RecordFlag.expires`.
  */
 export function fillRecord(
   image: SegmentImage,
@@ -25,6 +27,7 @@ export function fillRecord(
   keyBytes: number,
   value: Uint8Array | undefined,
   salt: number,
+  expiresAt: number = 0,
 ): number {
   const { bytes, words } = image;
   const word = offset >> 2;
@@ -35,6 +38,10 @@ export function fillRecord(
   let length = RECORD_HEADER_BYTES + keyBytes;
   for (let from = 0, to = word + 6, end = (keyBytes + 3) >> 2; from < end; from++, to++) {
     words[to] = keyWords[from]!;
+  }
+  if (expiresAt !== 0) {
+    writeExpiry(bytes, offset + length, expiresAt);
+    length += EXPIRY_BYTES;
   }
   if (value !== undefined && value.length > 0) {
     bytes.set(value, offset + length);
@@ -115,6 +122,34 @@ export function recordKind(image: SegmentImage, offset: number): number {
 /** Bits of `RecordFlag`. */
 export function recordFlags(image: SegmentImage, offset: number): number {
   return image.words[(offset >> 2) + 5]! >>> 24;
+}
+
+/** Offset where the value begins that the user put, or its compressed form: behind key and expiry. */
+export function recordValueStart(image: SegmentImage, offset: number): number {
+  const start = offset + RECORD_HEADER_BYTES + recordKeyBytes(image, offset);
+  return (recordFlags(image, offset) & RecordFlag.expires) === 0 ? start : start + EXPIRY_BYTES;
+}
+
+/** When the record's value ends, in ms since the epoch; 0 if it does not. */
+export function recordExpiry(image: SegmentImage, offset: number): number {
+  if ((recordFlags(image, offset) & RecordFlag.expires) === 0) return 0;
+  return readExpiry(image.bytes, offset + RECORD_HEADER_BYTES + recordKeyBytes(image, offset));
+}
+
+/** Writes a time as records and footers have it. */
+export function writeExpiry(bytes: Uint8Array, at: number, time: number): void {
+  const high = highWord(time);
+  for (let i = 0; i < 4; i++) {
+    bytes[at + i] = time / 2 ** (8 * i);
+    bytes[at + 4 + i] = high >>> (8 * i);
+  }
+}
+
+/** Reads what {@linkcode writeExpiry} wrote: a number from 1 to 2^53 - 1, whatever is there. */
+export function readExpiry(bytes: Uint8Array, at: number): number {
+  let time = 0;
+  for (let i = EXPIRY_BYTES - 1; i >= 0; i--) time = time * 256 + bytes[at + i]!;
+  return Math.min(Math.max(time, 1), Number.MAX_SAFE_INTEGER);
 }
 
 /** True if the next record belongs to the same batch. */

@@ -16,11 +16,11 @@ import {
   batchContinues,
   recordChecksum,
   recordFlags,
-  recordKeyBytes,
   recordKind,
   recordLength,
   recordSequence,
   recordSyncedMark,
+  recordValueStart,
   verifyRecord,
 } from "./record.ts";
 
@@ -124,7 +124,7 @@ function mayHaveBase(kind: number, base: number, expected: number): boolean {
 function fits(image: SegmentImage, offset: number, limit: number): boolean {
   if (offset + RECORD_HEADER_BYTES > limit) return false;
   const length = recordLength(image, offset);
-  return length >= RECORD_HEADER_BYTES + recordKeyBytes(image, offset) && length <= limit - offset;
+  return length >= recordValueStart(image, offset) - offset && length <= limit - offset;
 }
 
 /** A record that verifies but says what this version has no word for was written by a newer one. */

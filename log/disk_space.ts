@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import { type Control, Word } from "../wal/mod.ts";
+import { type Control, FlushWord, MOST_FLUSH_WORKERS, Word } from "../wal/mod.ts";
 
 /**
  * What the owner of a log knows of a full disk. A loop that finds no space keeps its work and tries
@@ -7,6 +7,7 @@ import { type Control, Word } from "../wal/mod.ts";
  * try, and is refused if that failed too.
  */
 export class DiskSpace {
+  readonly #control: Control;
   readonly #words: Int32Array;
   readonly #directory: string;
   #logAsked = 0;
@@ -14,6 +15,7 @@ export class DiskSpace {
 
   /** Reads the words of `control`; `directory` is for messages. */
   constructor(control: Control, directory: string) {
+    this.#control = control;
     this.#words = control.words;
     this.#directory = directory;
   }
@@ -25,13 +27,13 @@ export class DiskSpace {
 
   /** True while a segment cannot be finished for want of space. */
   get flushIsFull(): boolean {
-    return Atomics.load(this.#words, Word.flushFull) !== 0;
+    return this.#flushWords(FlushWord.full) !== 0;
   }
 
   /** From now on only tries that are yet to come count. */
   ask(): void {
     this.#logAsked = Atomics.load(this.#words, Word.logTries);
-    this.#flushAsked = Atomics.load(this.#words, Word.flushTries);
+    this.#flushAsked = this.#flushWords(FlushWord.tries);
   }
 
   /** True if the log worker has tried again since `ask`, in vain. */
@@ -39,9 +41,9 @@ export class DiskSpace {
     return this.logIsFull && Atomics.load(this.#words, Word.logTries) !== this.#logAsked;
   }
 
-  /** True if the flush worker has tried again since `ask`, in vain. */
+  /** True if a flush worker has tried again since `ask`, in vain. */
   get flushIsStillFull(): boolean {
-    return this.flushIsFull && Atomics.load(this.#words, Word.flushTries) !== this.#flushAsked;
+    return this.flushIsFull && this.#flushWords(FlushWord.tries) !== this.#flushAsked;
   }
 
   /** What a write is told that was not let in. */
@@ -54,6 +56,15 @@ export class DiskSpace {
     return this.#error(
       "it is seen by readers, and will be written once there is space if the program still runs then",
     );
+  }
+
+  /** Sum of a word over all flush workers. */
+  #flushWords(word: number): number {
+    let sum = 0;
+    for (let worker = 0; worker < MOST_FLUSH_WORKERS; worker++) {
+      sum += Atomics.load(this.#words, this.#control.flushWorker(worker) + word);
+    }
+    return sum;
   }
 
   #error(what: string): FlagstoneError {

@@ -254,6 +254,10 @@ export class LogWriter {
     this.#acks.settle();
     if (failure !== undefined) return this.#fail(failure);
     this.#replenish();
+    // One flush worker syncs what was written, while another finishes a segment.
+    if (Atomics.exchange(this.control.words, Word.helpWanted, 0) !== 0) {
+      this.#host.keep(Role.flush, 2);
+    }
     if (this.#isShared()) {
       const wants = wantsOfAttached(this.control, this.memtable);
       if (wants.rotation) this.rotate();
@@ -314,7 +318,7 @@ export class LogWriter {
       if (fileBytes > 0) this.#parts.onSegment(slab.segment, fileBytes);
     });
     const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
-    if (work > 0) this.#host.ring(Role.flush);
+    if (work > 0) this.#host.ring(Role.flush, work);
   }
 
   #fail(error: FlagstoneError): void {

@@ -13,7 +13,10 @@ export interface LogOptions {
   readonly idleWorkerMs: number;
   readonly stallTimeoutMs: number;
   readonly syncIntervalMs?: number;
+  readonly flushWorkers?: number;
 }
+
+const DEFAULT_FLUSH_WORKERS = 2;
 
 /** Makes the host of a log's loops; simulations bring their own. */
 export type HostFactory = (
@@ -80,7 +83,16 @@ function defaultHost(
   describe: (listener: BufferListener) => void,
   { directory, finish, options }: LogParts,
 ): Host {
-  const { fs, idleWorkerMs: idleMs } = options;
-  if (fs.spec === undefined) return new InlineHost(control, fs, directory, finish);
-  return new WorkerHost(control, { directory, fs: fs.spec, finish, idleMs, describe });
+  const { fs, idleWorkerMs: idleMs, flushWorkers = DEFAULT_FLUSH_WORKERS } = options;
+  if (fs.spec === undefined) {
+    return new InlineHost(control, fs, directory, finish, queueMicrotask, flushWorkers);
+  }
+  return new WorkerHost(control, {
+    directory,
+    fs: fs.spec,
+    finish,
+    idleMs,
+    flushWorkers,
+    describe,
+  });
 }

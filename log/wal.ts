@@ -211,7 +211,8 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
   async truncateBefore(lsn: number): Promise<number> {
     this.#assertWritable();
     checkLsn(lsn);
-    return await this.#alone(() => {
+    return await this.#alone(async () => {
+      await this.#engine.completedBelow(lsn);
       const isOnDisk = (segment: number) => this.#engine.isOnDisk(segment);
       dropBefore(this.#options.fs, this.directory, this.#engine.segments, lsn, isOnDisk);
       return this.head;

@@ -1,4 +1,4 @@
-import { ArgumentError, type FlagstoneError } from "../errors/mod.ts";
+import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
 import { LogFileState, recordLength, recordSpace, SlotWord } from "../wal/mod.ts";
 import { LOG_KIND, readBeginning } from "./identity.ts";
 import type { LogWriter } from "./log_writer.ts";
@@ -105,6 +105,18 @@ export class WalEngine<T> {
       "lsn",
       `The log cannot end at ${lsn}: the record is not its batch's last`,
     );
+  }
+
+  /** Resolves when the segments that end below `lsn` are complete files, as far as the disk has space for that. */
+  async completedBelow(lsn: number): Promise<void> {
+    const next = this.segments.all.findLast(({ base }) => base <= lsn);
+    if (next === undefined) return;
+    try {
+      await this.log.flushed(next.segment - 1);
+    } catch (error) {
+      // What is dropped gives space back.
+      if (!(error instanceof FlagstoneError) || error.code !== "NO_SPACE") throw error;
+    }
   }
 
   /** True if `segment` has a durable file. */

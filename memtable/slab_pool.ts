@@ -245,6 +245,8 @@ export class SlabPool {
     control.set(slot, SlotWord.closed, closed ? durable : 0);
     control.set(slot, SlotWord.file, LogFileState.none);
     control.set(slot, SlotWord.scribbled, 0);
+    control.set(slot, SlotWord.fileBytes, 0);
+    control.set(slot, SlotWord.syncAsked, 0);
     return new Slab(control, slot, image);
   }
 

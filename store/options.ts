@@ -1,6 +1,7 @@
 import type { Codec } from "../codec/mod.ts";
 import { ArgumentError } from "../errors/mod.ts";
 import { DenoFs, type Fs } from "../vfs/mod.ts";
+import { MOST_FLUSH_WORKERS } from "../wal/mod.ts";
 import type { Compression, Durability } from "./types.ts";
 
 /** Options of {@linkcode open}. All are checked before anything is touched. */
@@ -26,6 +27,8 @@ export interface OpenOptions {
   readonly slabBytes?: number;
   /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × slabBytes` under load; with more, bursts wait less for the disk. */
   readonly slabs?: number;
+  /** Threads that finish segments and share the syncing, 1 to 4. Default 2. One runs all the while, others when there is work for them; each takes some 10 MiB. */
+  readonly flushWorkers?: number;
   /** Milliseconds without work after which the worker threads end, 50 to 2000. Default 1000. Then all is synced, and a program that forgot `close` can exit; the next write takes some 15 ms longer. */
   readonly idleWorkerMs?: number;
   /** Milliseconds without any progress of the disk after which waiting writes are rejected with `STALLED`, and after which `close` stops waiting; 1000 to 600000. Default 60000. */
@@ -60,6 +63,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "now",
     "slabBytes",
     "slabs",
+    "flushWorkers",
     "idleWorkerMs",
     "stallTimeoutMs",
     "slowDiskMs",
@@ -93,6 +97,11 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     now,
     slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
     slabs: integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 }),
+    flushWorkers: integer(options.flushWorkers, "options.flushWorkers", {
+      least: 1,
+      most: MOST_FLUSH_WORKERS,
+      fallback: 2,
+    }),
     idleWorkerMs: integer(options.idleWorkerMs, "options.idleWorkerMs", {
       least: 50,
       most: 2000,

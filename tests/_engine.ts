@@ -4,6 +4,7 @@ import {
   alignRecord,
   Control,
   fillRecord,
+  FlushWord,
   kindAndFlags,
   LogRecovery,
   type LogRecoveryResult,
@@ -12,6 +13,7 @@ import {
   RECORD_HEADER_BYTES,
   RecordKind,
   SlotWord,
+  WorkerLife,
 } from "../wal/mod.ts";
 import { FlushLoop, LogLoop, type Loop, SlabTable, StepResult } from "../workers/mod.ts";
 import { noise } from "./_support.ts";
@@ -29,6 +31,8 @@ export class Engine {
   readonly memtable: Memtable;
   readonly log: Loop;
   readonly flush: Loop;
+  /** A second flush worker. */
+  readonly flush2: Loop;
   readonly pool: SlabPool;
   #appended = 0;
 
@@ -44,6 +48,13 @@ export class Engine {
     this.memtable = new Memtable(this.control, this.pool, undefined, 1, 8);
     this.log = new LogLoop(this.control, table, fs, ENGINE_DIR, nowMs);
     this.flush = new FlushLoop(this.control, table, fs, ENGINE_DIR);
+    this.flush2 = new FlushLoop(this.control, table, fs, ENGINE_DIR, "segment", 1);
+  }
+
+  /** Lets the log worker know whether a flush worker runs. */
+  setFlushing(runs: boolean): void {
+    const life = this.control.flushWorker(0) + FlushWord.life;
+    Atomics.store(this.control.words, life, runs ? WorkerLife.running : WorkerLife.leaving);
   }
 
   /** Appends a record of `bytes`; the n-th one holds `noise(bytes, n)`. */

@@ -112,6 +112,7 @@ async function openIdling(
     (control, describe, directory, { idleWorkerMs }) =>
       host = new WorkerHost(control, {
         finish: "segment",
+        flushWorkers: 1,
         directory,
         fs: { kind: "deno" },
         idleMs: idleWorkerMs,

@@ -7,7 +7,7 @@ import { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
 export const Word = {
   /** Counts calls for the log worker. Writer: any writer. The log worker waits on it. */
   logDoorbell: 0,
-  /** Counts calls for the flush worker. Writers: main, log worker. The flush worker waits on it. */
+  /** Counts calls for the flush workers. Writers: main, all workers. The flush workers wait on it. */
   flushDoorbell: 1,
   /** 1 = workers end once they have nothing left to do. Writer: main. */
   stop: 2,
@@ -20,23 +20,21 @@ export const Word = {
   logLife: 17,
   /** Writes issued so far. Writer: log worker. */
   logWrites: 18,
-  /** Syncs issued so far. Writer: log worker. */
+  /** Syncs of logs issued so far. Writers: log worker, flush workers. */
   logSyncs: 19,
   /** 1 while the disk has no space for what is to be written. Writer: log worker. */
   logFull: 20,
   /** Counts what became of that: tries that failed, and the one that did not. Writer: log worker. */
   logTries: 21,
+  /** How long the last sync of a log took, in microseconds. Writers: log worker, flush workers. */
+  syncMicros: 22,
+  /** 1 = there is more than one flush worker has time for. Writers: log worker; main clears it. */
+  helpWanted: 23,
 
-  /** 1 while the flush worker waits on its doorbell. Writer: flush worker. */
+  /** How many flush workers wait on their doorbell. Writers: flush workers. */
   flushParked: 32,
-  /** One of `WorkerLife`, as `logLife`. */
-  flushLife: 33,
-  /** As `logFull`. Writer: flush worker. */
-  flushFull: 34,
-  /** As `logTries`. Writer: flush worker. */
-  flushTries: 35,
 
-  /** Counts news for the main thread. Writers: both workers. Main waits on it, asynchronously. */
+  /** Counts news for the main thread. Writers: all workers. Main waits on it, asynchronously. */
   progress: 48,
   /** 0 = none, 1 = being told, 2 = told: see {@linkcode Control.fail}. First come, first told. */
   failure: 49,
@@ -58,7 +56,7 @@ export const WRITERS = 16;
 /** Value of `reserved` of a slab that takes no records. */
 export const CLOSED: number = 0x7fff_fff8 << 1;
 
-/** Life of a worker: the values of `logLife` and `flushLife`. */
+/** Life of a worker: the values of `logLife` and `FlushWord.life`. */
 export const WorkerLife = {
   /** No thread. */
   absent: 0,
@@ -74,7 +72,7 @@ export const SlotWord = {
   state: 0,
   /** Number of the segment in the slab. Writer: main, before `state` becomes active. */
   segment: 1,
-  /** Length of the sealed file, once the slab is flushed. Writer: flush worker. */
+  /** Length of the file once its content is as it will be, durably; it may still lack its name. Writer: flush workers. */
   fileBytes: 2,
   /** Offset up to which space is taken, and by whom last: see `reservation`. Writers: all writers, by compare-and-exchange. */
   reserved: 3,
@@ -95,7 +93,7 @@ export const SlotWord = {
 
   /** Offset up to which the file has the slab's bytes; 0 = none yet. Writer: log worker. */
   written: 16,
-  /** Offset up to which the file is durable, and all older segments are in full; 0 before the first sync. Writer: log worker; flush worker once `state` is logged. */
+  /** Offset up to which the file is durable, and all older segments are in full; 0 before the first sync. Writers: log worker, but while `syncAsked` is not 0; flush workers. */
   synced: 17,
   /** End of the newest mark record. Writer: log worker; main when it takes over a log. */
   marked: 18,
@@ -105,6 +103,10 @@ export const SlotWord = {
   file: 20,
   /** 1 = a gap was closed in it: a writer that is late may still scribble on it, so its memory is not used again. Writer: log worker. */
   scribbled: 21,
+  /** 1 = a flush worker is at it: see `Control.claim`. Writers: flush workers, by compare-and-exchange. */
+  claimed: 22,
+  /** Offset up to which a flush worker is to sync the log; negative while one does, or finishes the file; 0 = none. Writers: log worker; flush workers, by compare-and-exchange. */
+  syncAsked: 23,
 } as const;
 
 /** Life of a slab slot. */
@@ -137,8 +139,22 @@ export const LogFileState = {
   ready: 3,
 } as const;
 
+/** Most flush workers of a store. */
+export const MOST_FLUSH_WORKERS = 4;
+
+/** Words of one flush worker, relative to its base: see {@linkcode Control.flushWorker}. */
+export const FlushWord = {
+  /** One of `WorkerLife`. Writers: as of `logLife`. */
+  life: 0,
+  /** As `logFull`. Writer: itself. */
+  full: 1,
+  /** As `logTries`. Writer: itself. */
+  tries: 2,
+} as const;
+
 const LINE_WORDS = 16;
-const FIRST_WRITER = 5 * LINE_WORDS;
+const FIRST_FLUSH_WORKER = 5 * LINE_WORDS;
+const FIRST_WRITER = FIRST_FLUSH_WORKER + MOST_FLUSH_WORKERS * LINE_WORDS;
 const WRITER_WORDS = LINE_WORDS;
 const FIRST_SLOT = FIRST_WRITER + WRITERS * WRITER_WORDS;
 const SLOT_WORDS = 2 * LINE_WORDS;
@@ -208,6 +224,20 @@ export class Control {
     if (typeof source === "number") Atomics.store(this.words, Word.activeSlot, -1);
   }
 
+  /** Index of the first word of flush worker `worker`, counted from 0. */
+  flushWorker(worker: number): number {
+    return FIRST_FLUSH_WORKER + worker * LINE_WORDS;
+  }
+
+  /** True if a flush worker runs, or is about to. */
+  get flushing(): boolean {
+    for (let worker = 0; worker < MOST_FLUSH_WORKERS; worker++) {
+      const life = Atomics.load(this.words, this.flushWorker(worker) + FlushWord.life);
+      if (life === WorkerLife.running) return true;
+    }
+    return false;
+  }
+
   /** Index of the first word of writer `writer`, 1 to 15: see `SharedWriter`. */
   writer(writer: number): number {
     return FIRST_WRITER + writer * WRITER_WORDS;
@@ -241,10 +271,25 @@ export class Control {
 
   /** Takes it upon the caller to create slot `slot`'s file. False if that is done, or under way. */
   claimFile(slot: number): boolean {
-    const index = FIRST_SLOT + slot * SLOT_WORDS + SlotWord.file;
     const { none, wanted, creating } = LogFileState;
-    return Atomics.compareExchange(this.words, index, wanted, creating) === wanted ||
-      Atomics.compareExchange(this.words, index, none, creating) === none;
+    return this.exchange(slot, SlotWord.file, wanted, creating) ||
+      this.exchange(slot, SlotWord.file, none, creating);
+  }
+
+  /** Takes it upon the calling flush worker to see to slot `slot`. False if another does. */
+  claim(slot: number): boolean {
+    return this.exchange(slot, SlotWord.claimed, 0, 1);
+  }
+
+  /** Ends what `claim` began. */
+  release(slot: number): void {
+    this.set(slot, SlotWord.claimed, 0);
+  }
+
+  /** Stores `value` in a word of slot `slot` if it is `expected`; tells whether it was. */
+  exchange(slot: number, word: number, expected: number, value: number): boolean {
+    const index = FIRST_SLOT + slot * SLOT_WORDS + word;
+    return Atomics.compareExchange(this.words, index, expected, value) === expected;
   }
 
   /** True if every segment older than `segment` is durable to its end. */

@@ -1,6 +1,6 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import { fsFromSpec } from "../vfs/mod.ts";
-import { Control, Word, WorkerLife } from "../wal/mod.ts";
+import { Control, FlushWord, Word, WorkerLife } from "../wal/mod.ts";
 import { FlushLoop } from "./flush_loop.ts";
 import { Role } from "./host.ts";
 import { LogLoop } from "./log_loop.ts";
@@ -13,11 +13,17 @@ const LOG_SPIN_MS = 0.2;
 /** Looks at the doorbell between looks at the clock. */
 const SPINS_PER_LOOK = 50;
 
-/** The shared words of a role. */
-export function roleWords(role: Role): { doorbell: number; parked: number; life: number } {
-  return role === Role.log
-    ? { doorbell: Word.logDoorbell, parked: Word.logParked, life: Word.logLife }
-    : { doorbell: Word.flushDoorbell, parked: Word.flushParked, life: Word.flushLife };
+/** The shared words of a worker. */
+export function workerWords(
+  control: Control,
+  role: Role,
+  worker: number,
+): { doorbell: number; parked: number; life: number } {
+  if (role === Role.log) {
+    return { doorbell: Word.logDoorbell, parked: Word.logParked, life: Word.logLife };
+  }
+  const life = control.flushWorker(worker) + FlushWord.life;
+  return { doorbell: Word.flushDoorbell, parked: Word.flushParked, life };
 }
 
 /** What the store reports when a loop threw: the log cannot be trusted to go on. */
@@ -50,8 +56,15 @@ export class Driver {
     const fs = fsFromSpec(start.fs);
     this.#loop = start.role === Role.log
       ? new LogLoop(this.#control, this.#slabs, fs, start.directory)
-      : new FlushLoop(this.#control, this.#slabs, fs, start.directory, start.finish);
-    this.#words = roleWords(start.role);
+      : new FlushLoop(
+        this.#control,
+        this.#slabs,
+        fs,
+        start.directory,
+        start.finish,
+        start.worker,
+      );
+    this.#words = workerWords(this.#control, start.role, start.worker);
     this.#idleMs = start.idleMs;
     this.#spinMs = start.role === Role.log && navigator.hardwareConcurrency > 1 ? LOG_SPIN_MS : 0;
   }
@@ -130,9 +143,9 @@ export class Driver {
   /** Sleeps until the doorbell rings. False if nobody rang for half the idle time. */
   #park(seen: number): boolean {
     const { words } = this.#control;
-    Atomics.store(words, this.#words.parked, 1);
+    Atomics.add(words, this.#words.parked, 1);
     const woken = Atomics.wait(words, this.#words.doorbell, seen, this.#idleMs / 2);
-    Atomics.store(words, this.#words.parked, 0);
+    Atomics.sub(words, this.#words.parked, 1);
     return woken !== "timed-out";
   }
 

@@ -2,10 +2,10 @@ import { FlagstoneError } from "../errors/mod.ts";
 import { finishSegment, writeFooter } from "../segment/mod.ts";
 import { type Fs, joinPath } from "../vfs/mod.ts";
 import {
-  checkLength,
   type Control,
   createLog,
   FILE_HEADER_BYTES,
+  FlushWord,
   LogFileState,
   logName,
   SEAL_SPACE_BYTES,
@@ -15,6 +15,7 @@ import {
   Word,
 } from "../wal/mod.ts";
 import { FullDisk } from "./full_disk.ts";
+import { HELD, LogSync } from "./log_sync.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
@@ -23,7 +24,9 @@ export type FinishMode = "segment" | "trim";
 
 /**
  * Everything about a slab but its records' way to the log: makes the next one ready before it is
- * needed, turns full logs into sealed segments, the oldest first, and zeroes slabs for their next use.
+ * needed, turns full logs into sealed segments, zeroes slabs for their next use, and syncs a log
+ * while the log worker goes on to write it. Several may run: they share the slabs by claims. Footers
+ * are made in any order; a segment gets its name once all older ones are durable.
  */
 export class FlushLoop implements Loop {
   /** Nothing gains by waiting. */
@@ -34,26 +37,30 @@ export class FlushLoop implements Loop {
   readonly #directory: string;
   readonly #finish: FinishMode;
   readonly #disk: FullDisk;
+  readonly #sync: LogSync;
 
-  /** Makes a loop over the slabs of `control`, finishing files in `directory`. */
+  /** Makes loop number `worker` over the slabs of `control`, finishing files in `directory`. */
   constructor(
     control: Control,
     slabs: SlabTable,
     fs: Fs,
     directory: string,
     finish: FinishMode = "segment",
+    worker = 0,
   ) {
     this.#control = control;
     this.#slabs = slabs;
     this.#fs = fs;
     this.#directory = directory;
     this.#finish = finish;
-    this.#disk = new FullDisk(control, Word.flushFull, Word.flushTries);
+    const words = control.flushWorker(worker);
+    this.#disk = new FullDisk(control, words + FlushWord.full, words + FlushWord.tries);
+    this.#sync = new LogSync(control, fs, directory);
   }
 
   /**
-   * Does one thing, in the order of who waits for it: zeroes a slab (writers may wait), syncs a log
-   * that promises wait for, makes a slab ready to be the next one, seals a segment.
+   * Does one thing, in the order of who waits for it: syncs a log (promises wait), zeroes a slab
+   * (writers may wait), makes a slab ready to be the next one, seals a segment.
    */
   step(_hurry: boolean): StepResult {
     return this.#disk.attempt(() => this.#step(), () => {});
@@ -61,15 +68,18 @@ export class FlushLoop implements Loop {
 
   #step(): StepResult {
     if (this.#control.failed) return StepResult.idle;
+    if (this.#sync.step()) return StepResult.worked;
     const dirty = this.#oldest(SlotState.cleaning);
-    if (dirty !== -1) return this.#clean(dirty);
-    const logged = this.#oldest(SlotState.logged);
-    if (logged !== -1 && this.#syncIsAwaited(logged)) return this.#sync(logged);
-    const next = this.#oldest(SlotState.next);
-    if (next !== -1 && this.#isNextInLine(next)) {
-      return this.#prepare(next);
-    }
-    if (logged !== -1) return this.#seal(logged);
+    if (dirty !== -1) return this.#claimed(dirty, SlotState.cleaning, () => this.#clean(dirty));
+    const next = this.#oldest(
+      SlotState.next,
+      (slot) =>
+        this.#control.get(slot, SlotWord.file) === LogFileState.wanted &&
+        this.#olderAreCreated(slot),
+    );
+    if (next !== -1) return this.#prepare(next);
+    const full = this.#oldest(SlotState.logged, (slot) => this.#canSeal(slot));
+    if (full !== -1) return this.#claimed(full, SlotState.logged, () => this.#seal(full));
     return StepResult.idle;
   }
 
@@ -81,27 +91,40 @@ export class FlushLoop implements Loop {
   /** Nothing stays open between steps. */
   close(): void {}
 
-  #oldest(state: number): number {
+  /** Slot of the oldest segment in `state` that nobody is at; -1 if there is none. */
+  #oldest(state: number, accepts: (slot: number) => boolean = () => true): number {
     const control = this.#control;
     let found = -1;
     let oldest = Infinity;
     for (let slot = 0; slot < control.slots; slot++) {
       if (control.get(slot, SlotWord.state) !== state) continue;
       const segment = control.get(slot, SlotWord.segment) >>> 0;
-      if (segment >= oldest) continue;
+      if (segment >= oldest || control.get(slot, SlotWord.claimed) !== 0 || !accepts(slot)) {
+        continue;
+      }
       oldest = segment;
       found = slot;
     }
     return found;
   }
 
-  /** Logs are created in the order of their numbers: a crash must not leave one without the one before it. */
-  #isNextInLine(next: number): boolean {
+  /** Does `work` at a slot, unless another worker was faster. */
+  #claimed(slot: number, state: number, work: () => StepResult): StepResult {
     const control = this.#control;
-    if (control.get(next, SlotWord.file) !== LogFileState.wanted) return false;
+    if (!control.claim(slot)) return StepResult.worked;
+    try {
+      return control.get(slot, SlotWord.state) === state ? work() : StepResult.worked;
+    } finally {
+      control.release(slot);
+    }
+  }
+
+  /** Logs are created in the order of their numbers: a crash must not leave one without the one before it. */
+  #olderAreCreated(next: number): boolean {
+    const control = this.#control;
     for (let slot = 0; slot < control.slots; slot++) {
       const state = control.get(slot, SlotWord.state);
-      if (state !== SlotState.active && state !== SlotState.sealed) continue;
+      if (slot === next || (state !== SlotState.active && state !== SlotState.sealed)) continue;
       if (control.get(slot, SlotWord.file) !== LogFileState.ready) return false;
     }
     return true;
@@ -116,47 +139,18 @@ export class FlushLoop implements Loop {
     return StepResult.worked;
   }
 
-  /** True if the log in `slot` is not durable and somebody waits for it, or for what comes after it. */
-  #syncIsAwaited(slot: number): boolean {
-    const control = this.#control;
-    if (control.get(slot, SlotWord.synced) === control.get(slot, SlotWord.end)) return false;
-    for (let other = 0; other < control.slots; other++) {
-      const state = control.get(other, SlotWord.state);
-      if (state < SlotState.active || state > SlotState.logged) continue;
-      const wanted = control.get(other, SlotWord.syncWanted);
-      if (wanted > control.get(other, SlotWord.synced)) return true;
-    }
-    return false;
-  }
-
-  #sync(slot: number): StepResult {
-    const control = this.#control;
-    const segment = control.get(slot, SlotWord.segment) >>> 0;
-    const file = this.#fs.openReadWrite(joinPath(this.#directory, logName(segment)));
-    try {
-      checkLength(file, control.get(slot, SlotWord.end));
-      file.syncData();
-    } finally {
-      file.close();
-    }
-    this.#becameDurable(slot);
-    return StepResult.worked;
-  }
-
-  /** Main keeps promises; the log worker may go on to sync what comes after. */
-  #becameDurable(slot: number): void {
-    const control = this.#control;
-    control.set(slot, SlotWord.synced, control.get(slot, SlotWord.end));
-    control.ring(Word.logDoorbell, Word.logParked);
-    control.announce();
-  }
-
   /** Creates the next log ahead of time. */
   #prepare(slot: number): StepResult {
     const control = this.#control;
     const image = this.#slabs.get(slot);
     if (image === undefined) return StepResult.needsBuffer;
     if (!control.claimFile(slot)) return StepResult.worked;
+    if (!this.#olderAreCreated(slot)) {
+      // The slot went all the way round while we looked.
+      control.set(slot, SlotWord.file, LogFileState.wanted);
+      control.ring(Word.logDoorbell, Word.logParked);
+      return StepResult.worked;
+    }
     const segment = control.get(slot, SlotWord.segment) >>> 0;
     try {
       createLog(this.#fs, this.#directory, segment, image).close();
@@ -170,30 +164,59 @@ export class FlushLoop implements Loop {
     return StepResult.worked;
   }
 
+  /** A footer can be made at any time; a log gets its last form and name once all older ones are durable. */
+  #canSeal(slot: number): boolean {
+    const control = this.#control;
+    if (this.#needsFooter(slot)) return true;
+    return control.get(slot, SlotWord.syncAsked) === 0 &&
+      control.olderDurable(control.get(slot, SlotWord.segment) >>> 0);
+  }
+
+  #needsFooter(slot: number): boolean {
+    return this.#finish === "segment" && this.#control.get(slot, SlotWord.fileBytes) === 0 &&
+      this.#control.get(slot, SlotWord.end) > FILE_HEADER_BYTES + SEAL_SPACE_BYTES;
+  }
+
   #seal(slot: number): StepResult {
     const control = this.#control;
     const image = this.#slabs.get(slot);
     if (image === undefined) return StepResult.needsBuffer;
     const segment = control.get(slot, SlotWord.segment) >>> 0;
     const end = control.get(slot, SlotWord.end);
-    if (this.#finish === "trim") {
-      trimLog(this.#fs, this.#directory, segment, end);
-      this.#becameDurable(slot);
-      control.set(slot, SlotWord.fileBytes, end);
-    } else if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) {
-      // A slab that had to make room for a larger one before it held anything.
-      this.#fs.remove(joinPath(this.#directory, logName(segment)));
-      this.#becameDurable(slot);
-      control.set(slot, SlotWord.fileBytes, 0);
-    } else {
+    if (this.#needsFooter(slot)) {
       const salt = control.get(slot, SlotWord.salt);
       const fileBytes = writeFooter(this.#fs, this.#directory, segment, image, end, salt);
-      this.#becameDurable(slot);
-      finishSegment(this.#fs, this.#directory, segment);
       control.set(slot, SlotWord.fileBytes, fileBytes);
+    }
+    // Another worker may be syncing it, by the name that it has now; then that one comes back here.
+    if (!this.#canSeal(slot) || !control.exchange(slot, SlotWord.syncAsked, 0, HELD)) {
+      return StepResult.worked;
+    }
+    try {
+      this.#finishFile(slot, segment, end);
+    } catch (error) {
+      control.set(slot, SlotWord.syncAsked, 0);
+      throw error;
     }
     control.set(slot, SlotWord.state, SlotState.flushed);
     control.announce();
     return StepResult.worked;
+  }
+
+  /** Gives the file of a full log its last form and name; nobody else is at it. */
+  #finishFile(slot: number, segment: number, end: number): void {
+    const control = this.#control;
+    if (this.#finish === "trim") {
+      trimLog(this.#fs, this.#directory, segment, end);
+      control.set(slot, SlotWord.fileBytes, end);
+      this.#sync.becameDurable(slot);
+    } else if (control.get(slot, SlotWord.fileBytes) === 0) {
+      // A slab that had to make room for a larger one before it held anything.
+      this.#fs.remove(joinPath(this.#directory, logName(segment)));
+      this.#sync.becameDurable(slot);
+    } else {
+      this.#sync.becameDurable(slot);
+      finishSegment(this.#fs, this.#directory, segment);
+    }
   }
 }

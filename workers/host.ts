@@ -1,4 +1,4 @@
-/** The two jobs beside the main thread. */
+/** The two jobs beside the main thread. One worker has the first, several may share the second. */
 export const Role = { log: "log", flush: "flush" } as const;
 
 /** One of {@linkcode Role}. */
@@ -12,8 +12,11 @@ export interface Host {
   /** Starts the log worker, if that is a thread, and resolves when it answers; rejects if it cannot start, or has not after `timeoutMs`. */
   start(timeoutMs: number): Promise<void>;
 
-  /** Rings the doorbell of a role and sees to it that somebody answers. */
-  ring(role: Role): void;
+  /** Rings the doorbell of a role and sees to it that somebody answers: so many workers, as far as there are. */
+  ring(role: Role, workers?: number): void;
+
+  /** Sees to it that so many workers of a role run, as far as there are, without calling them. */
+  keep(role: Role, workers: number): void;
 
   /** Tells the workers of a slot's new memory, before its generation is counted up. */
   sendBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void;
@@ -21,7 +24,7 @@ export interface Host {
   /** Calls `listener` once, as soon as `Word.progress` is no longer `seen`. One listener at a time. */
   onceProgress(seen: number, listener: () => void): void;
 
-  /** Lets both roles finish what is published, and ends them. Resolves to true when no thread is left, to false after `timeoutMs`. */
+  /** Lets the workers finish what is published, and ends them. Resolves to true when no thread is left, to false after `timeoutMs`. */
   stop(timeoutMs: number): Promise<boolean>;
 
   /** Calls `listener` when the last of the threads that run now has ended. One listener at a time. */

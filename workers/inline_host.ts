@@ -1,11 +1,18 @@
 import type { Fs } from "../vfs/mod.ts";
-import { type Control, Word } from "../wal/mod.ts";
+import { type Control, FlushWord, Word, WorkerLife } from "../wal/mod.ts";
 import { loopFailure } from "./driver.ts";
 import { type FinishMode, FlushLoop } from "./flush_loop.ts";
 import { type Host, Role } from "./host.ts";
 import { LogLoop } from "./log_loop.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import { SlabTable } from "./slab_table.ts";
+
+/** A loop, and whether a step of it is scheduled. */
+interface InlineWorker {
+  readonly role: Role;
+  readonly loop: Loop;
+  isPending: boolean;
+}
 
 /** Decides when a step is taken; `queueMicrotask` by default, a seeded scheduler in simulations. */
 export type Scheduler = (task: () => void) => void;
@@ -19,8 +26,7 @@ export class InlineHost implements Host {
   readonly threads = 0;
   readonly #control: Control;
   readonly #slabs: SlabTable;
-  readonly #loops: Record<Role, Loop>;
-  readonly #pending: Record<Role, boolean> = { log: false, flush: false };
+  readonly #workers: InlineWorker[];
   readonly #schedule: Scheduler;
   #listener: (() => void) | undefined;
   #seen = 0;
@@ -32,13 +38,21 @@ export class InlineHost implements Host {
     directory: string,
     finish: FinishMode = "segment",
     schedule: Scheduler = queueMicrotask,
+    flushWorkers = 2,
   ) {
     this.#control = control;
     this.#slabs = new SlabTable(control);
-    this.#loops = {
-      log: new LogLoop(control, this.#slabs, fs, directory),
-      flush: new FlushLoop(control, this.#slabs, fs, directory, finish),
-    };
+    const log = new LogLoop(control, this.#slabs, fs, directory);
+    this.#workers = [{ role: Role.log, loop: log, isPending: false }];
+    for (let worker = 0; worker < flushWorkers; worker++) {
+      const loop = new FlushLoop(control, this.#slabs, fs, directory, finish, worker);
+      this.#workers.push({ role: Role.flush, loop, isPending: false });
+      Atomics.store(
+        control.words,
+        control.flushWorker(worker) + FlushWord.life,
+        WorkerLife.running,
+      );
+    }
     this.#schedule = schedule;
   }
 
@@ -49,10 +63,13 @@ export class InlineHost implements Host {
 
   /** See {@linkcode Host.ring}. */
   ring(role: Role): void {
-    if (this.#pending[role]) return;
-    this.#pending[role] = true;
-    this.#schedule(() => this.#step(role));
+    for (const worker of this.#workers) {
+      if (worker.role === role) this.#call(worker);
+    }
   }
+
+  /** See {@linkcode Host.keep}. There are no threads. */
+  keep(_role: Role, _workers: number): void {}
 
   /** See {@linkcode Host.sendBuffer}. */
   sendBuffer(slot: number, generation: number, buffer: SharedArrayBuffer): void {
@@ -78,20 +95,26 @@ export class InlineHost implements Host {
   /** See {@linkcode Host.onceEnded}. */
   onceEnded(_listener: () => void): void {}
 
-  async #drain(): Promise<void> {
-    for (const role of [Role.log, Role.flush]) {
-      while (this.#pending[role]) {
-        await new Promise<void>((resolve) => this.#schedule(resolve));
-      }
-      this.#rest(role);
-      this.#loops[role].close();
-    }
+  #call(worker: InlineWorker): void {
+    if (worker.isPending) return;
+    worker.isPending = true;
+    this.#schedule(() => this.#step(worker));
   }
 
-  #rest(role: Role): void {
+  async #drain(): Promise<void> {
+    for (const worker of this.#workers) {
+      while (this.#workers.some(({ isPending }) => isPending)) {
+        await new Promise<void>((resolve) => this.#schedule(resolve));
+      }
+      this.#rest(worker.loop);
+    }
+    for (const { loop } of this.#workers) loop.close();
+  }
+
+  #rest(loop: Loop): void {
     try {
-      while (this.#loops[role].rest(true)) {
-        while (this.#loops[role].step(true) === StepResult.worked);
+      while (loop.rest(true)) {
+        while (this.#workers.some((worker) => worker.loop.step(true) === StepResult.worked));
       }
     } catch (error) {
       this.#control.fail(loopFailure(error));
@@ -99,19 +122,19 @@ export class InlineHost implements Host {
     this.#tell();
   }
 
-  #step(role: Role): void {
-    this.#pending[role] = false;
+  #step(worker: InlineWorker): void {
+    worker.isPending = false;
     const { words } = this.#control;
     const logBell = Atomics.load(words, Word.logDoorbell);
     const flushBell = Atomics.load(words, Word.flushDoorbell);
     let result: StepResult = StepResult.idle;
     try {
-      result = this.#loops[role].step(false);
+      result = worker.loop.step(false);
     } catch (error) {
       this.#control.fail(loopFailure(error));
     }
     // A gathering loop is called again at the end of main's turn.
-    if (result === StepResult.worked) this.ring(role);
+    if (result === StepResult.worked) this.#call(worker);
     if (Atomics.load(words, Word.logDoorbell) !== logBell) this.ring(Role.log);
     if (Atomics.load(words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
     this.#tell();

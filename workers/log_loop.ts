@@ -22,6 +22,7 @@ import {
   Word,
 } from "../wal/mod.ts";
 import { FullDisk } from "./full_disk.ts";
+import { syncLog } from "./log_sync.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
@@ -29,6 +30,9 @@ import type { SlabTable } from "./slab_table.ts";
 const MAX_WRITE_BYTES = 16 * 1024 * 1024;
 /** While more records are about to come, writing begins with this many bytes. */
 const EARLY_WRITE_BYTES = 256 * 1024;
+/** So much to sync, or this part of a slab, is left to a flush worker: the next records are written meanwhile. */
+const HELPED_SYNC_BYTES = 2 * 1024 * 1024;
+const HELPED_SYNC_PART = 8;
 /** See `LogLoop.patienceMs`. */
 const MAX_PATIENCE_MS = 5;
 const SYNC_AVERAGED_OVER = 16;
@@ -122,8 +126,9 @@ export class LogLoop implements Loop {
     const wanted = syncWanted > synced || (complete && syncWanted > 0);
     // While older segments are not durable, the flush worker is about them, and rings.
     if (!gathering && synced < written && wanted && control.olderDurable(this.#segment)) {
-      this.#sync(file, written);
-      if (!complete) return StepResult.worked;
+      const large = Math.min(HELPED_SYNC_BYTES, image.bytes.length / HELPED_SYNC_PART);
+      const done = this.#sync(file, written, written - synced >= large);
+      if (!complete && (done || worked)) return StepResult.worked;
     }
     if (!complete) {
       if (worked || this.#closeOldGap(image)) return StepResult.worked;
@@ -144,7 +149,11 @@ export class LogLoop implements Loop {
     const image = slot === -1 ? undefined : this.#slabs.get(slot);
     if (control.failed) return false;
     if (this.#disk.isFull) return !closing && this.#disk.isWorthWaiting;
-    if (image === undefined || this.#file === undefined) return false;
+    if (image === undefined) return false;
+    if (this.#file === undefined) {
+      // Who creates it rings when it is there, and nobody would start this worker again for that.
+      return !closing && control.get(slot, SlotWord.file) === LogFileState.creating;
+    }
     const written = control.get(slot, SlotWord.written);
     if (control.reservedEnd(slot) !== written) {
       // Somebody who is attached may have died on his way: stay, to close the gap in time.
@@ -153,7 +162,7 @@ export class LogLoop implements Loop {
     if (control.get(slot, SlotWord.synced) < written) {
       // The flush worker is about the older segments, and rings: stay for that, but not for ever.
       if (!control.olderDurable(this.#segment)) return !closing;
-      this.#sync(this.#file, written);
+      this.#sync(this.#file, written, false);
       return true;
     }
     const marked = closing ? SlotWord.closed : SlotWord.marked;
@@ -313,14 +322,39 @@ export class LogLoop implements Loop {
     return true;
   }
 
-  #sync(file: File, written: number): void {
+  /**
+   * Syncs the log up to `written`; if that is a large part, it is left to a flush worker, which rings when it is done.
+   * False if that is under way.
+   */
+  #sync(file: File, written: number, large: boolean): boolean {
     const control = this.#control;
-    const startedMs = performance.now();
-    file.syncData();
-    this.#syncMs += (performance.now() - startedMs - this.#syncMs) / SYNC_AVERAGED_OVER;
-    Atomics.add(control.words, Word.logSyncs, 1);
-    control.set(this.#slot, SlotWord.synced, written);
+    const slot = this.#slot;
+    if (this.#syncIsUnderWay()) return false;
+    this.#syncMs += (this.#lastSyncMs() - this.#syncMs) / SYNC_AVERAGED_OVER;
+    if (large && control.flushing) {
+      control.set(slot, SlotWord.syncAsked, written);
+      Atomics.store(control.words, Word.helpWanted, 1);
+      control.ring(Word.flushDoorbell, Word.flushParked);
+      // One that was about to end may not have heard.
+      if (this.#syncIsUnderWay()) return false;
+    }
+    syncLog(control, file);
+    control.set(slot, SlotWord.synced, written);
     control.announce();
+    return true;
+  }
+
+  /** True while a flush worker syncs the log. If none is left that could, that is taken back. */
+  #syncIsUnderWay(): boolean {
+    const control = this.#control;
+    const asked = control.get(this.#slot, SlotWord.syncAsked);
+    if (asked === 0) return false;
+    const alone = asked > 0 && !control.flushing;
+    return !(alone && control.exchange(this.#slot, SlotWord.syncAsked, asked, 0));
+  }
+
+  #lastSyncMs(): number {
+    return Atomics.load(this.#control.words, Word.syncMicros) / 1000;
   }
 
   /** The segment is all in its log: the flush worker's turn. */

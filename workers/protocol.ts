@@ -7,6 +7,8 @@ export interface StartMessage {
   readonly type: "start";
   /** What the worker does. */
   readonly role: Role;
+  /** Which worker of that role it is, counted from 0. */
+  readonly worker: number;
   /** The control block. */
   readonly control: SharedArrayBuffer;
   /** Directory of the store. */

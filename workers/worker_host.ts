@@ -1,7 +1,7 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { FsSpec } from "../vfs/mod.ts";
 import { type Control, Word, WorkerLife } from "../wal/mod.ts";
-import { roleWords } from "./driver.ts";
+import { workerWords } from "./driver.ts";
 import { WORKER_URL } from "./entry.ts";
 import type { FinishMode } from "./flush_loop.ts";
 import { type Host, Role } from "./host.ts";
@@ -17,6 +17,8 @@ export interface WorkerHostOptions {
   readonly fs: FsSpec;
   /** What becomes of full logs. */
   readonly finish: FinishMode;
+  /** How many flush workers there may be; the first is started at once, others when there is work for them. */
+  readonly flushWorkers: number;
   /** After how many milliseconds without work a worker ends; the next write starts one again. */
   readonly idleMs: number;
   /** Sends every slab's memory to a new worker, through `sendBuffer`'s shape. */
@@ -68,16 +70,28 @@ export class WorkerHost implements Host {
   }
 
   /** See {@linkcode Host.ring}. */
-  ring(role: Role): void {
-    const { doorbell, parked, life } = roleWords(role);
+  ring(role: Role, workers = 1): void {
+    const { doorbell, parked } = workerWords(this.#control, role, 0);
     this.#control.ring(doorbell, parked);
+    this.keep(role, workers);
+  }
+
+  /** See {@linkcode Host.keep}. */
+  keep(role: Role, workers: number): void {
+    const most = role === Role.log ? 1 : Math.min(workers, this.#options.flushWorkers);
+    for (let worker = 0; worker < most; worker++) this.#ensure(role, worker);
+  }
+
+  /** Starts a worker unless it runs. */
+  #ensure(role: Role, worker: number): void {
     const { words } = this.#control;
+    const { life } = workerWords(this.#control, role, worker);
     const { running, leaving, absent } = WorkerLife;
     if (Atomics.load(words, life) === running || this.#control.failed) return;
     // In this order: a worker that was leaving may be absent by the second look, never the reverse.
     const taken = Atomics.compareExchange(words, life, leaving, running) === leaving ||
       Atomics.compareExchange(words, life, absent, running) === absent;
-    if (taken) this.#start(role);
+    if (taken) this.#start(role, worker);
   }
 
   /** See {@linkcode Host.sendBuffer}. */
@@ -98,7 +112,7 @@ export class WorkerHost implements Host {
     const { words } = this.#control;
     Atomics.store(words, Word.stop, 1);
     for (const role of ROLES) {
-      const { doorbell, parked } = roleWords(role);
+      const { doorbell, parked } = workerWords(this.#control, role, 0);
       this.#control.ring(doorbell, parked);
     }
     if (this.#workers.size === 0) return true;
@@ -116,10 +130,10 @@ export class WorkerHost implements Host {
     this.#allEnded = listener;
   }
 
-  #start(role: Role): void {
+  #start(role: Role, number: number): void {
     const worker = new Worker(WORKER_URL, {
       type: "module",
-      name: `${WORKER_NAME_PREFIX}${role}`,
+      name: `${WORKER_NAME_PREFIX}${role}-${number}`,
     });
     this.#workers.set(worker, role);
     worker.onmessage = (event) => {
@@ -128,13 +142,14 @@ export class WorkerHost implements Host {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#died(worker, role, event.message);
+      this.#died(worker, role, number, event.message);
     };
-    worker.onmessageerror = () => this.#died(worker, role, "a message could not be read");
+    worker.onmessageerror = () => this.#died(worker, role, number, "a message could not be read");
     const { directory, fs, finish, idleMs } = this.#options;
     const start: StartMessage = {
       type: "start",
       role,
+      worker: number,
       control: this.#control.buffer,
       directory,
       fs,
@@ -148,9 +163,10 @@ export class WorkerHost implements Host {
     });
   }
 
-  #died(worker: Worker, role: Role, reason: string): void {
+  #died(worker: Worker, role: Role, number: number, reason: string): void {
     worker.terminate();
-    Atomics.store(this.#control.words, roleWords(role).life, WorkerLife.absent);
+    const { life } = workerWords(this.#control, role, number);
+    Atomics.store(this.#control.words, life, WorkerLife.absent);
     this.#control.fail(
       new FlagstoneError(
         "WORKER_DIED",

@@ -20,6 +20,7 @@ export { ArgumentError, type ErrorCode, type ErrorDetails, FlagstoneError } from
 export type { Codec } from "./codec/mod.ts";
 export {
   type BatchOperation,
+  type BlobRecoveryReport,
   type CheckpointOptions,
   type CheckpointReport,
   type Compression,
@@ -38,6 +39,7 @@ export {
   type OpenOptions,
   type PutCondition,
   type PutOptions,
+  type PutValue,
   RecoveryEvent,
   type RecoveryReport,
   RotationEvent,
@@ -47,6 +49,7 @@ export {
   type StoreEventMap,
   type StoreListener,
   type StoreStats,
+  type StreamOptions,
   type UpdateOptions,
   type Value,
   type ValueOptions,

@@ -34,6 +34,8 @@ export const Control = {
   live: 7,
   /** Tombstones. */
   tombstones: 8,
+  /** Flags that some key may have: see `HashIndex.mark`. */
+  marked: 9,
   /** A version for each shard follows from here: odd while the writer changes something of it. */
   versions: 16,
   /** The warp table: see `cellPosition`. */

@@ -181,7 +181,7 @@ export class HashIndex {
 
   /**
    * Points the key that `hash` hashed last to its record, unless the index has a newer one. Returns
-   * true if the key had an older value; `segment`, `offset`, `length` and `flags` then tell which.
+   * true if the key had an older value; the fields then tell which.
    */
   put(
     hash: KeyHash,
@@ -230,6 +230,26 @@ export class HashIndex {
     return true;
   }
 
+  /** From now on keys may have `flag`: only then does {@linkcode eachFlagged} look for them. */
+  mark(flag: number): void {
+    this.#control[Control.marked]! |= flag;
+  }
+
+  /**
+   * Calls `visit` for each key whose flags have `flag`, in no order; the fields tell where its record
+   * is. Looks at every key, if `flag` was ever marked. `visit` must not change the index.
+   */
+  eachFlagged(flag: number, visit: () => void): void {
+    if ((this.#control[Control.marked]! & flag) === 0) return;
+    for (let cell = 0; cell < 1 << (POSITION_BITS - this.#shift);) {
+      const first = cell << CELL_SHIFT;
+      const pages = this.#directory[first]! & CELL_PAGES_MASK;
+      for (let i = 1; i <= pages; i++) this.#visitPage(this.#directory[first + i]!, flag, visit);
+      const depth = this.#directory[first]! >>> CELL_DEPTH_SHIFT;
+      cell += 1 << (POSITION_BITS - this.#shift - depth);
+    }
+  }
+
   /** Frees the places of tombstones: nothing older will come. */
   dropTombstones(): void {
     if (this.#control[Control.tombstones] === 0) return;
@@ -267,10 +287,12 @@ export class HashIndex {
       }
       note(table, page, hash.h1);
     } else {
-      if (sequenceAt(table, at) > sequence) return STALE;
+      const older = sequenceAt(table, at);
+      if (older > sequence) return STALE;
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;
       this.length = before;
+      this.sequence = older;
       this.flags = table[at + Entry.tail]! >>> FLAGS_SHIFT;
     }
     const version = this.#shared ? this.#version(hash.h3) : 0;
@@ -320,6 +342,21 @@ export class HashIndex {
     this.#growth.grow(cellPosition(this.#control, Control.warp, h3));
     this.#directory = this.#memory.directory;
     this.#shift = POSITION_BITS - this.#control[Control.depth]!;
+  }
+
+  #visitPage(page: number, flag: number, visit: () => void): void {
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const start = pageBase(page);
+    for (let at = start; at < start + PAGE_WORDS; at += ENTRY_WORDS) {
+      if (((table[at + Entry.tail]! >>> FLAGS_SHIFT) & flag) === 0) continue;
+      if (table[at + Entry.length]! <= TOMBSTONE) continue;
+      this.segment = table[at + Entry.segment]!;
+      this.offset = table[at + Entry.offset]!;
+      this.length = table[at + Entry.length]!;
+      this.sequence = sequenceAt(table, at);
+      this.flags = table[at + Entry.tail]! >>> FLAGS_SHIFT;
+      visit();
+    }
   }
 
   #sweep(page: number): void {

@@ -1,3 +1,4 @@
+import { encodeBlobReference } from "../blobs/mod.ts";
 import { valueHeader } from "../codec/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import {
@@ -43,15 +44,19 @@ export class Appender {
     let firstLength = 0;
     let version = 0;
     writes.forEach((write, i) => {
-      core.keys.load(write.key, write.flags);
-      const flags = write.flags | (i < writes.length - 1 ? RecordFlag.batchContinues : 0);
-      const length = this.fill(slab, offset, write.kind, flags, write.value, write.expiresAt);
+      const { file, kind, key } = write;
+      const lasting = write.flags | (file === undefined ? 0 : RecordFlag.external);
+      core.keys.load(key, lasting);
+      const flags = lasting | (i < writes.length - 1 ? RecordFlag.batchContinues : 0);
+      const stored = file === undefined ? write.value : encodeBlobReference(file);
+      const length = this.fill(slab, offset, kind, flags, stored, write.expiresAt);
       if (i === 0) firstLength = length;
       else publishRecord(slab.image, offset, length);
       version = slab.baseSequence + offset;
       offset += write.space;
     });
     publishRecord(slab.image, start, firstLength);
+    if (core.blobs.hasDying) core.blobs.buried(slab, offset);
     if (core.pending.size > 0) { for (const write of writes) core.pending.placed(write); }
     const acknowledged = core.log.acknowledge(slab, offset, durability, version);
     // Whoever asked gets to this promise some turns later; until then a failure is not unhandled.
@@ -86,20 +91,35 @@ export class Appender {
       slab.salt,
       expiresAt,
     );
-    if (kind === RecordKind.put) {
-      const { hash } = keys;
-      const replaced = index.put(hash, sequence, slab.segment, offset, length, keys.flags);
-      if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
-      else if (replaced && (index.flags & RecordFlag.expires) !== 0) expiry.forget(hash);
-    } else if (index.remove(keys.hash) && (index.flags & RecordFlag.expires) !== 0) {
-      expiry.forget(keys.hash);
+    const { hash } = keys;
+    const hadValue = kind === RecordKind.put
+      ? index.put(hash, sequence, slab.segment, offset, length, keys.flags)
+      : index.remove(hash);
+    if (hadValue && (index.flags & RecordFlag.external) !== 0) {
+      this.#core.blobs.kill(index.sequence, sequence);
+    }
+    if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
+    else if (hadValue && (index.flags & RecordFlag.expires) !== 0) {
+      expiry.forget(hash);
     }
     this.#core.writes++;
-    if (value !== undefined) {
-      this.#core.storedValueBytes += value.length;
-      const compressed = (keys.flags & RecordFlag.compressed) !== 0;
-      this.#core.valueBytes += compressed ? valueHeader(value).rawBytes : value.length;
-    }
+    if (value !== undefined) this.#count(value, sequence);
     return length;
+  }
+
+  /** Counts the value of the key in `keys`; one that is in a file of its own is known from now on. */
+  #count(stored: Uint8Array, version: number): void {
+    const core = this.#core;
+    const { flags } = core.keys;
+    if ((flags & RecordFlag.external) !== 0) {
+      const { length } = core.blobs.add(version, stored);
+      core.index.mark(RecordFlag.external);
+      core.storedValueBytes += length;
+      core.valueBytes += length;
+      return;
+    }
+    core.storedValueBytes += stored.length;
+    const compressed = (flags & RecordFlag.compressed) !== 0;
+    core.valueBytes += compressed ? valueHeader(stored).rawBytes : stored.length;
   }
 }

@@ -1,3 +1,4 @@
+import { blobFileBytes, blobName, type BlobReference } from "../blobs/mod.ts";
 import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
 import { LOCK_FILE, STORE_KIND } from "../log/mod.ts";
 import {
@@ -134,7 +135,26 @@ class Checkpoint {
     const core = this.#core;
     await core.pending.settled();
     this.#check();
-    const { upTo, log } = this.#takeMoment();
+    const { upTo, log, blobs } = this.#takeMoment();
+    const release = core.blobs.keep(() => true);
+    try {
+      await this.#copyFiles(upTo, log, blobs);
+    } finally {
+      release();
+    }
+    syncDirectory(this.#fs, this.#target);
+    this.#check();
+    const identity = readFile(this.#fs, joinPath(core.directory, STORE_KIND.file));
+    this.#made.push(STORE_KIND.file);
+    atomicWrite(this.#fs, joinPath(this.#target, STORE_KIND.file), identity);
+  }
+
+  async #copyFiles(
+    upTo: number,
+    log: LogCopy | undefined,
+    blobs: readonly BlobReference[],
+  ): Promise<void> {
+    const core = this.#core;
     // In this order: on a full disk, this one says so, and the other would wait for space.
     await core.log.flush();
     await core.log.flushed(upTo);
@@ -144,21 +164,24 @@ class Checkpoint {
     for (const segment of core.segments.segments) {
       if (segment > upTo) continue;
       this.#bytes += core.segments.bytesOf(segment);
-      await this.#segment(segmentName(segment));
+      await this.#file(segmentName(segment));
+    }
+    for (const { length, number } of blobs) {
+      this.#bytes += blobFileBytes(length);
+      await this.#file(blobName(number));
     }
     if (log !== undefined) await this.#log(log);
-    syncDirectory(this.#fs, this.#target);
-    this.#check();
-    const identity = readFile(this.#fs, joinPath(core.directory, STORE_KIND.file));
-    this.#made.push(STORE_KIND.file);
-    atomicWrite(this.#fs, joinPath(this.#target, STORE_KIND.file), identity);
   }
 
   /**
    * The moment that the copy shows: everything that has its place in the log now, and nothing else.
-   * Segments up to `upTo` hold it, once they are sealed, and `log`.
+   * Segments up to `upTo` hold it, once they are sealed, and `log`, and the files of large values.
    */
-  #takeMoment(): { upTo: number; log: LogCopy | undefined } {
+  #takeMoment(): { upTo: number; log: LogCopy | undefined; blobs: readonly BlobReference[] } {
+    return { ...this.#takeLog(), blobs: [...this.#core.blobs.live.values()] };
+  }
+
+  #takeLog(): { upTo: number; log: LogCopy | undefined } {
     const { control, memtable, pool } = this.#core.log;
     const { active } = memtable;
     const newest = Math.max(0, ...pool.residents.map(({ segment }) => segment));
@@ -175,7 +198,7 @@ class Checkpoint {
     return { upTo: segment - 1, log };
   }
 
-  async #segment(name: string): Promise<void> {
+  async #file(name: string): Promise<void> {
     if (this.#link(name) === "linked") {
       if (++this.#linked % LINKS_PER_TURN === 0) await this.#pause();
       return;

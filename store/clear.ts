@@ -26,6 +26,7 @@ export function clearStore(core: StoreCore): Promise<void> {
     core.imaged = new Set();
     core.expiry.clear();
     core.segments.clear(firstSegment);
+    core.blobs.clear(beginning.sequenceFloor);
     // Segments first: on a full disk, the workers need their space to finish the old logs.
     removeFiles(core, firstSegment, ".seg");
     if (await haveFinished(core, firstSegment - 1)) removeFiles(core, firstSegment);

@@ -12,7 +12,7 @@ import {
   zstd,
 } from "../codec/mod.ts";
 import { ArgumentError } from "../errors/mod.ts";
-import { MAX_VALUE_BYTES } from "./limits.ts";
+import { MAX_BATCH_BYTES } from "./limits.ts";
 import { refuseUnknown, show } from "./options.ts";
 import type { Compression } from "./types.ts";
 
@@ -133,7 +133,7 @@ export class Compressor {
 
   /** The raw form of what `compress` made. Throws `CORRUPT` or `UNKNOWN_CODEC`. */
   decompress(stored: Uint8Array, place: ValuePlace): Uint8Array<ArrayBuffer> {
-    const { codec, rawBytes } = openValue(this.#codecs, stored, MAX_VALUE_BYTES, place);
+    const { codec, rawBytes } = openValue(this.#codecs, stored, MAX_BATCH_BYTES, place);
     try {
       return codec.decompress(stored.subarray(VALUE_HEADER_BYTES), rawBytes);
     } catch (cause) {
@@ -143,7 +143,7 @@ export class Compressor {
 
   /** As `decompress`; a large value does not block this thread. `stored` may change after the call. */
   async decompressAsync(stored: Uint8Array, place: ValuePlace): Promise<Uint8Array<ArrayBuffer>> {
-    const { codec, rawBytes } = openValue(this.#codecs, stored, MAX_VALUE_BYTES, place);
+    const { codec, rawBytes } = openValue(this.#codecs, stored, MAX_BATCH_BYTES, place);
     const away = rawBytes >= DECOMPRESS_AWAY_BYTES && codec === zstd && this.#worker?.usable;
     if (away !== true) return this.decompress(stored, place);
     const own = new Uint8Array(stored);

@@ -4,7 +4,15 @@ import type { ExpiryTable, HashIndex } from "../index/mod.ts";
 import type { Identity, LogWriter } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
-import { RecordFlag, Word } from "../wal/mod.ts";
+import {
+  FILE_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
+  RecordFlag,
+  recordSpace,
+  SEAL_SPACE_BYTES,
+  Word,
+} from "../wal/mod.ts";
+import { BlobFiles } from "./blob_files.ts";
 import {
   type CompressionSettings,
   Compressor,
@@ -17,9 +25,11 @@ import { Expiry } from "./expiry.ts";
 import { SlowDiskEvent } from "./events.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { MAX_RECORD_SPACE } from "./limits.ts";
 import { PendingWrites } from "./pending_writes.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./types.ts";
+import { OpenStreams } from "./value_stream.ts";
 
 /** Parts of a {@linkcode StoreCore}, made by `open`. */
 export interface CoreParts {
@@ -36,7 +46,7 @@ export interface CoreParts {
   readonly expiring: ExpiryTable;
   readonly log: LogWriter;
   readonly events: EventSource;
-  readonly recovery: RecoveryReport;
+  readonly recovery: Omit<RecoveryReport, "blobs">;
 }
 
 /** What the parts of a store share. Everything here belongs to the main thread. */
@@ -57,9 +67,11 @@ export class StoreCore {
   /** How values are compressed unless a write says otherwise. */
   readonly compression: CompressionSettings | undefined;
   readonly compressor: Compressor;
+  readonly blobs: BlobFiles;
+  readonly streams: OpenStreams = new OpenStreams();
   readonly diskWatch: DiskWatch;
   readonly expiry: Expiry;
-  readonly recovery: RecoveryReport;
+  recovery: RecoveryReport;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
   /** Set by `close`: no call is accepted any more. */
@@ -71,6 +83,7 @@ export class StoreCore {
   /** Bytes that were stored for them. */
   storedValueBytes = 0;
   readonly #lock: Lock;
+  readonly #maxRecordSpace: number;
   #filesInUse: Promise<unknown> = Promise.resolve();
   #filesUsers = 0;
 
@@ -86,14 +99,26 @@ export class StoreCore {
     this.segments = parts.segments;
     this.log = parts.log;
     this.events = parts.events;
-    this.recovery = parts.recovery;
-    const { codecs, compression, fs, idleWorkerMs } = parts.options;
+    this.recovery = { ...parts.recovery, blobs: { files: 0, swept: 0, problems: [] } };
+    const { codecs, compression, fs, idleWorkerMs, stallTimeoutMs } = parts.options;
     this.codecs = resolveCodecs(codecs);
     this.compression = resolveCompression(compression, this.codecs);
     // A store whose loops run on this thread, step by step, compresses on it too.
     this.compressor = new Compressor(this.codecs, fs.spec === undefined ? undefined : idleWorkerMs);
     this.#lock = parts.lock;
-    const { log, events } = parts;
+    const { directory, events, log } = parts;
+    this.blobs = new BlobFiles({
+      ...{ fs, directory, storeId: parts.identity.storeId, log },
+      ...{ idleMs: idleWorkerMs, stallTimeoutMs },
+      onFailure: (error) => {
+        log.control.fail(error);
+        log.ring();
+      },
+    });
+    this.#maxRecordSpace = Math.min(
+      MAX_RECORD_SPACE,
+      parts.options.slabBytes - FILE_HEADER_BYTES - SEAL_SPACE_BYTES - RECORD_HEADER_BYTES,
+    );
     this.diskWatch = new DiskWatch({
       thresholdMs: parts.options.slowDiskMs,
       progress: () => Atomics.load(log.control.words, Word.progress),
@@ -103,7 +128,11 @@ export class StoreCore {
     this.expiry = new Expiry({
       now: parts.options.now,
       events,
-      remove: (hash, sequence) => this.index.remove(hash, sequence),
+      remove: (hash, sequence) => {
+        const removed = this.index.remove(hash, sequence);
+        const isExternal = (this.index.flags & RecordFlag.external) !== 0;
+        if (removed && isExternal) this.blobs.expire(this.index.sequence);
+      },
     });
     this.expiry.adopt(parts.expiring, this.index);
   }
@@ -122,6 +151,13 @@ export class StoreCore {
   foundExpiry(): number {
     if ((this.index.flags & RecordFlag.expires) === 0) return 0;
     return this.expiry.timeOf(this.keys.hash);
+  }
+
+  /** True if a value of `valueBytes`, under a key of `keyBytes`, goes to a file of its own. */
+  isLarge(keyBytes: number, valueBytes: number): boolean {
+    // Asked first: the space of what is longer than a record may be is no number that is good for anything.
+    return valueBytes > MAX_RECORD_SPACE ||
+      recordSpace(keyBytes, valueBytes) > this.#maxRecordSpace;
   }
 
   /** Throws unless the store is open. */
@@ -151,9 +187,10 @@ export class StoreCore {
     return running;
   }
 
-  /** Accepts no more calls. Updates whose function still runs lose their locks, and are refused when it ends. */
+  /** Accepts no more calls. Streams end; updates whose function still runs lose their locks, and are refused when it ends. */
   shut(): void {
     this.closing = true;
+    this.streams.close(closedError(this.directory));
     for (const giveUp of this.updates) giveUp();
   }
 
@@ -163,12 +200,16 @@ export class StoreCore {
    */
   async release(): Promise<void> {
     this.compressor.close();
+    this.blobs.close();
     this.diskWatch.close();
     this.expiry.close();
     const ended = await this.log.release(closedError(this.directory));
-    this.segments.close();
-    if (ended) this.#lock.close();
-    else this.log.onceEnded(() => this.#lock.close());
+    try {
+      this.segments.close();
+    } finally {
+      if (ended) this.#lock.close();
+      else this.log.onceEnded(() => this.#lock.close());
+    }
   }
 }
 

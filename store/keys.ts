@@ -11,7 +11,8 @@ import { show } from "./options.ts";
 import type { Key } from "./types.ts";
 
 /** Flags that say something of the key or of its value, and so belong in the index too. */
-const LASTING_FLAGS = RecordFlag.bytesKey | RecordFlag.compressed | RecordFlag.expires;
+const LASTING_FLAGS = RecordFlag.bytesKey | RecordFlag.compressed | RecordFlag.expires |
+  RecordFlag.external;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

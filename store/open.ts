@@ -7,6 +7,7 @@ import {
   STORE_KIND,
 } from "../log/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
+import { recoverBlobs } from "./blob_recovery.ts";
 import { resolveCodecs, resolveCompression } from "./compression.ts";
 import { EventSource } from "./event_source.ts";
 import { FailureEvent, FlushEvent, RecoveryEvent, RotationEvent } from "./events.ts";
@@ -86,8 +87,7 @@ async function startCore(
     },
   });
   const { index, expiring, imaged, report } = recovered!;
-  events.keep("recovery", () => new RecoveryEvent(report));
-  return new StoreCore({
+  const core = new StoreCore({
     directory,
     options,
     identity,
@@ -101,4 +101,12 @@ async function startCore(
     events,
     recovery: report,
   });
+  try {
+    core.recovery = { ...report, blobs: recoverBlobs(core) };
+  } catch (error) {
+    await core.release();
+    throw error;
+  }
+  events.keep("recovery", () => new RecoveryEvent(core.recovery));
+  return core;
 }

@@ -1,4 +1,5 @@
 import type { LentValue } from "../codec/mod.ts";
+import type { BlobReference } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { KeyBuffer } from "./keys.ts";
 
@@ -10,12 +11,14 @@ export interface PreparedWrite {
   readonly key: Uint8Array;
   /** Lasting bits of `RecordFlag`. */
   flags: number;
-  /** The value as it is to be stored: compressed if `flags` say so. `undefined` for a delete. */
+  /** The value as readers get it: compressed if `flags` say so. `undefined` for a delete, or if readers must wait. */
   value: Uint8Array | undefined;
   /** When the value ends, in ms since the epoch; 0 if it does not. */
   readonly expiresAt: number;
   /** Space of the record. */
   space: number;
+  /** Of a value in a file of its own: which one, once it is durable. That is what is stored, instead of the value. */
+  file?: BlobReference;
   /** Of a value that is being compressed on another thread: until it is, `value` is its raw form. */
   readonly lent: LentValue | undefined;
   /** The word of the key's lock. */

@@ -1,3 +1,4 @@
+import type { BlobReference } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import type { SegmentReader } from "../segment/mod.ts";
@@ -13,9 +14,13 @@ import {
 } from "../wal/mod.ts";
 import type { ValuePlace } from "../codec/mod.ts";
 import { joinPath } from "../vfs/mod.ts";
+import { partOf } from "./stream_options.ts";
+import { sizesOf } from "./value_sizes.ts";
+import { blobBytes, bytesOf } from "./value_stream.ts";
+import { readBlob, readBlobSync } from "./blob_values.ts";
 import type { StoreCore } from "./core.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
-import type { Entry, Key } from "./types.ts";
+import type { Entry, Key, StreamOptions } from "./types.ts";
 
 /** Small values are handed out of chunks of this size: an allocation of its own would cost more than the read. */
 const CHUNK_BYTES = 64 * 1024;
@@ -56,7 +61,9 @@ export class ReadPath {
     const start = Math.max(at, 0);
     reader.readAt(image.bytes.subarray(start, start + length), offset);
     const stored = this.#verified(image, start, offset, length, reader);
-    if (stored === undefined || !isCompressed(image, start)) return stored;
+    if (stored === undefined) return undefined;
+    if (isExternal(image, start)) return readBlobSync(core.blobs, core.blobs.decode(stored));
+    if (!isCompressed(image, start)) return stored;
     return core.compressor.decompress(stored, { path: reader.path, offset });
   }
 
@@ -66,10 +73,41 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index } = core;
     keys.set(key);
-    const slow = core.pending.size === 0 && core.find() &&
-      ((index.flags & RecordFlag.compressed) !== 0 ||
+    const slow = core.pending.find(keys) === undefined && core.find() &&
+      ((index.flags & (RecordFlag.compressed | RecordFlag.external)) !== 0 ||
         (index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined));
     return slow ? this.#getSlowly() : Promise.resolve(this.getSync(key));
+  }
+
+  /** See `Store.stream`. */
+  stream(
+    key: Key,
+    options: StreamOptions | undefined,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> | undefined {
+    const core = this.#core;
+    core.assertOpen();
+    const { keys, index, streams } = core;
+    keys.set(key);
+    const pending = core.pending.find(keys);
+    if (pending !== undefined) {
+      const value = this.#fromPending(pending);
+      if (value === undefined) return undefined;
+      const part = partOf(options, value.length);
+      return streams.stream(bytesOf(Promise.resolve(value)), part);
+    }
+    if (!core.find()) {
+      partOf(options, Infinity);
+      return undefined;
+    }
+    if ((index.flags & RecordFlag.external) !== 0) {
+      const reference = this.#reference();
+      if (reference === undefined) return undefined;
+      const part = partOf(options, reference.length);
+      return streams.stream(blobBytes(core.blobs, reference), part);
+    }
+    const part = partOf(options, sizesOf(core, keys.length).size);
+    // Begun at once: the slab may serve something else, and the file be gone, when the first byte is asked for.
+    return streams.stream(bytesOf(this.#getSlowly()), part);
   }
 
   /** See `Store.has`. */
@@ -113,13 +151,17 @@ export class ReadPath {
    * decompressions do not block. Once this waits, `keys` may have another key.
    */
   async #getSlowly(): Promise<Uint8Array | undefined> {
-    const { keys, index, compressor, log, segments } = this.#core;
+    const { blobs, keys, index, compressor, log, segments } = this.#core;
     const { segment, offset, length } = index;
     const slab = log.pool.resident(segment);
     if (slab !== undefined) {
-      if (!isCompressed(slab.image, offset)) return this.#fromSlab(slab, offset, length);
+      const external = isExternal(slab.image, offset);
+      if (!external && !isCompressed(slab.image, offset)) {
+        return this.#fromSlab(slab, offset, length);
+      }
       const stored = this.#storedIn(slab.image, offset, length);
       if (stored === undefined) return undefined;
+      if (external) return await readBlob(blobs, blobs.decode(stored));
       return await compressor.decompressAsync(stored, this.#placeIn(slab, offset));
     }
     const key = keys.copy();
@@ -130,8 +172,27 @@ export class ReadPath {
     else reader.readAt(into, offset);
     keys.load(key, 0);
     const stored = this.#verified(image, 0, offset, length, reader);
-    if (stored === undefined || !isCompressed(image, 0)) return stored;
+    if (stored === undefined) return undefined;
+    if (isExternal(image, 0)) return await readBlob(blobs, blobs.decode(stored));
+    if (!isCompressed(image, 0)) return stored;
     return await compressor.decompressAsync(stored, { path: reader.path, offset });
+  }
+
+  /** Where the value is of the key in `keys`, whose record, which `index` has just found, points at a file. */
+  #reference(): BlobReference | undefined {
+    const { blobs, index, log, segments } = this.#core;
+    const { segment, offset, length } = index;
+    const slab = log.pool.resident(segment);
+    let stored: Uint8Array | undefined;
+    if (slab !== undefined) {
+      stored = this.#storedIn(slab.image, offset, length);
+    } else {
+      const reader = segments.reader(segment);
+      const image = new SegmentImage(new ArrayBuffer(alignRecord(length)));
+      reader.readAt(image.bytes.subarray(0, length), offset);
+      stored = this.#verified(image, 0, offset, length, reader);
+    }
+    return stored && blobs.decode(stored);
   }
 
   #isOver({ expiresAt }: PreparedWrite): boolean {
@@ -148,6 +209,10 @@ export class ReadPath {
   #fromSlab(slab: Slab, offset: number, length: number): Uint8Array | undefined {
     const stored = this.#storedIn(slab.image, offset, length);
     if (stored === undefined) return undefined;
+    if (isExternal(slab.image, offset)) {
+      const { blobs } = this.#core;
+      return readBlobSync(blobs, blobs.decode(stored));
+    }
     if (isCompressed(slab.image, offset)) {
       return this.#core.compressor.decompress(stored, this.#placeIn(slab, offset));
     }
@@ -207,6 +272,10 @@ export class ReadPath {
     this.#chunkUsed = alignRecord(bytes);
     return 0;
   }
+}
+
+function isExternal(image: SegmentImage, offset: number): boolean {
+  return (recordFlags(image, offset) & RecordFlag.external) !== 0;
 }
 
 function isCompressed(image: SegmentImage, offset: number): boolean {

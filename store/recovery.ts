@@ -18,6 +18,7 @@ import {
   parseFileName,
   RECORD_HEADER_BYTES,
   recordExpiry,
+  RecordFlag,
   recordFlags,
   recordKeyBytes,
   RecordKind,
@@ -45,7 +46,8 @@ export interface Recovered {
   readonly active: RecoveredLog | undefined;
   readonly nextSegment: number;
   readonly nextSequence: number;
-  readonly report: RecoveryReport;
+  /** All but what the files of large values are. */
+  readonly report: Omit<RecoveryReport, "blobs">;
 }
 
 /**
@@ -242,6 +244,7 @@ export class Recovery {
     if (kind !== RecordKind.put) return this.#index.putTombstone(hash, sequence);
     this.#index.put(hash, sequence, segment, offset, length, flags);
     if (expiresAt !== 0) this.#expiring.set(hash, sequence, expiresAt);
+    if ((flags & RecordFlag.external) !== 0) this.#index.mark(RecordFlag.external);
   }
 
   #checkOwner(header: FileHeader, segment: number, path: string): void {

@@ -16,7 +16,9 @@ import type {
   ListEntry,
   ListOptions,
   PutOptions,
+  PutValue,
   StoreStats,
+  StreamOptions,
   UpdateOptions,
   Value,
   ValueOptions,
@@ -89,10 +91,21 @@ export class Store extends EventTarget implements AsyncDisposable {
   /**
    * Stores `value` under `key`, over what was there. Resolves to the version, a number that grows
    * with every write, as soon as `durability` is reached. The value may be reused once the call
-   * has returned. `TOO_LARGE` for a value over 1 GiB; `CONFLICT` if a condition does not hold;
-   * `BUSY` if it would have to wait and too much waits already; `ABORTED` by its signal.
+   * has returned. `CONFLICT` if a condition does not hold; `BUSY` if it would have to wait and too
+   * much waits already; `ABORTED` by its signal; `TOO_LARGE` if there is no memory for it.
+   *
+   * A value that does not fit into a slab (`slabBytes`), or is above 16 MiB, is written to a file of its
+   * own, and synced, before anything points at it, whatever the durability; it is compressed only if
+   * that makes it fit. If that file cannot be written (`NO_SPACE`, `IO`), the put rejects, nothing is
+   * left of it, and the store goes on.
+   *
+   * A `ReadableStream` of bytes, or a `Blob`, is read to its end, in some 20 MiB of memory, and stored
+   * whole or not at all. Its key is locked meanwhile: writes to it that are called later come later.
+   * Reads see it once it has its place. `flush` does not wait for it, and `close` gives it up
+   * (`CLOSED`). If the source fails, the put rejects with its error; if the put fails, the source is
+   * cancelled. An `ArgumentError` leaves the source alone.
    */
-  put(key: Key, value: Value, options?: PutOptions): Promise<number> {
+  put(key: Key, value: PutValue, options?: PutOptions): Promise<number> {
     try {
       return this.#writes.put(key, value, options);
     } catch (error) {
@@ -159,6 +172,26 @@ export class Store extends EventTarget implements AsyncDisposable {
   /** As `get`, without a promise; may block for a disk read. Throws what `get` rejects with. */
   getSync(key: Key): Uint8Array | undefined {
     return this.#reads.getSync(key);
+  }
+
+  /**
+   * The value of `key`, or a part of it, as a stream of bytes; `undefined` if it has none. What is not
+   * asked for is not read: 1 MiB at most is read ahead of who reads, also of a value of many GiB, and
+   * each piece of 256 KiB is verified before any of it is handed out. A shorter value, which is in a
+   * segment, is read as a whole. A reader with memory of its own (`getReader({ mode: "byob" })`) is
+   * served into that.
+   *
+   * The stream gives the value that the key has at the call, to its end, whatever is written
+   * afterwards: a file is kept until all its streams have ended or were cancelled. It fails with
+   * `CORRUPT` where the file is damaged, `ABORTED` by its signal, `CLOSED` when the store is closed.
+   *
+   * @throws {ArgumentError} for a part that is not within the value, before anything is read
+   */
+  stream(
+    key: Key,
+    options?: StreamOptions,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> | undefined {
+    return this.#reads.stream(key, options);
   }
 
   /**
@@ -240,6 +273,8 @@ export class Store extends EventTarget implements AsyncDisposable {
       },
       segments: segments.size,
       segmentBytes: segments.totalBytes,
+      blobFiles: core.blobs.size,
+      blobBytes: core.blobs.bytes,
       slabMemoryBytes: pool.memoryBytes,
       indexMemoryBytes: core.index.memoryBytes,
       slabs: {
@@ -261,7 +296,7 @@ export class Store extends EventTarget implements AsyncDisposable {
       logWrites: Atomics.load(control.words, Word.logWrites),
       logSyncs: Atomics.load(control.words, Word.logSyncs),
       rotations: core.log.memtable.rotations,
-      threads: core.log.threads + core.compressor.threads,
+      threads: core.log.threads + core.compressor.threads + core.blobs.writer.threads,
       recovery: core.recovery,
     };
   }
@@ -335,7 +370,9 @@ export class Store extends EventTarget implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      if (await core.log.finish()) await leaveIndexImage(core);
+      const finished = await core.log.finish();
+      await core.blobs.settled();
+      if (finished) await leaveIndexImage(core);
     } finally {
       await core.release();
     }

@@ -4,8 +4,11 @@ export type { Durability } from "../log/mod.ts";
 /** A key: a string, or bytes. Both are the same key if their UTF-8 bytes are the same. 1 to 65,535 bytes. */
 export type Key = string | Uint8Array;
 
-/** A value: bytes, or a string that is stored as UTF-8. Up to 1 GiB. */
+/** A value: bytes, or a string that is stored as UTF-8. */
 export type Value = Uint8Array | ArrayBuffer | string;
+
+/** A value as {@linkcode Store.put} takes it: also as a stream, or a `Blob` (a `File`), of any length. */
+export type PutValue = Value | ReadableStream<Uint8Array> | Blob;
 
 /** Options of every write. */
 export interface WriteOptions {
@@ -84,6 +87,16 @@ export type BatchOperation =
   | ({ readonly type: "put"; readonly key: Key; readonly value: Value } & PutCondition & Expiring)
   | ({ readonly type: "delete"; readonly key: Key } & WriteCondition);
 
+/** Options of {@linkcode Store.stream}. */
+export interface StreamOptions {
+  /** First byte of the value. Default 0. */
+  readonly offset?: number;
+  /** Number of bytes. Default: all from `offset` on. */
+  readonly length?: number;
+  /** Ends the stream with `ABORTED` when it fires. */
+  readonly signal?: AbortSignal;
+}
+
 /** A value and its version. */
 export interface Entry {
   /** The value. */
@@ -124,6 +137,16 @@ export interface ListEntry {
   readonly expiresAt?: number;
 }
 
+/** What opening found of the files of large values. */
+export interface BlobRecoveryReport {
+  /** Files that keys have. */
+  readonly files: number;
+  /** Files removed: what a crash left of values that never were, or are no more. */
+  readonly swept: number;
+  /** Files that are missing or of another length, and records that should name one and cannot be read. Only their keys are affected. */
+  readonly problems: readonly VerifyProblem[];
+}
+
 /** What recovery found when the store was opened. */
 export interface RecoveryReport {
   /** How long it took, in milliseconds. */
@@ -143,6 +166,8 @@ export interface RecoveryReport {
   readonly tornBytes: number;
   /** The log that was cut, and where. */
   readonly cut: { readonly path: string; readonly offset: number } | undefined;
+  /** What there is of the files of large values. */
+  readonly blobs: BlobRecoveryReport;
 }
 
 /** Figures about an open store. */
@@ -162,6 +187,10 @@ export interface StoreStats {
   readonly segments: number;
   /** Bytes of sealed segments on disk, footers included. */
   readonly segmentBytes: number;
+  /** Files of large values, those included that are about to be removed. */
+  readonly blobFiles: number;
+  /** Their length, in bytes. */
+  readonly blobBytes: number;
   /** Memory of slabs, in bytes. */
   readonly slabMemoryBytes: number;
   /** Memory of the index, in bytes. */

@@ -1,12 +1,10 @@
 import { ArgumentError } from "../errors/mod.ts";
 import { orAborted, throwIfAborted } from "./aborting.ts";
-import type { Appended, Appender } from "./appender.ts";
-import type { StoreCore } from "./core.ts";
+import { appendLocked, type WriteParts } from "./append_locked.ts";
 import { show } from "./options.ts";
-import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
+import { fingerprintOf } from "./pending_writes.ts";
 import type { Key, Value } from "./types.ts";
-import { checkSize, compressWrite, prepareWrite, valueBytes } from "./write_arguments.ts";
-import { giveBack, type WriteQueue } from "./write_queue.ts";
+import { prepareWrite, valueBytes } from "./write_arguments.ts";
 import type { WriteSettings } from "./write_settings.ts";
 
 /** What a user's function makes of the value that it is shown; `undefined`: none. */
@@ -15,10 +13,7 @@ export type Change = (
 ) => Value | undefined | Promise<Value | undefined>;
 
 /** Parts of an update. */
-export interface UpdateParts {
-  readonly core: StoreCore;
-  readonly appender: Appender;
-  readonly queue: WriteQueue;
+export interface UpdateParts extends WriteParts {
   /** Reads what the index has, whatever waits. */
   readonly read: (key: Key) => Promise<Uint8Array | undefined>;
 }
@@ -56,7 +51,6 @@ export async function updateKey(
     core.assertWritable();
     const bytes = value === undefined ? undefined : valueBytes(value);
     core.keys.set(own);
-    checkSize(core.keys.length + (bytes?.length ?? 0));
     if (bytes === undefined && !core.find()) {
       await core.log.confirm(settings.durability, true);
       return undefined;
@@ -64,37 +58,11 @@ export async function updateKey(
     const { expiresAt } = settings;
     const write = prepareWrite(core.keys, bytes, { expiresAt });
     core.updates.delete(giveUp);
-    const appended = await append(parts, write, settings);
+    const appended = await appendLocked(parts, write, settings);
     giveUp();
     return await appended.acknowledged;
   } finally {
     core.updates.delete(giveUp);
     giveUp();
-  }
-}
-
-/** At once if there is space, else in turn. A value that waits is copied: the function may have kept its buffer. */
-async function append(
-  { core, appender, queue }: UpdateParts,
-  prepared: PreparedWrite,
-  { durability, signal, compression }: WriteSettings,
-): Promise<Appended> {
-  throwIfAborted(signal);
-  const write = compressWrite(prepared, core.compressor, compression);
-  if (core.log.space.length === 0 && write.lent === undefined) {
-    const appended = appender.append([write], durability);
-    if (appended !== undefined) return appended;
-  }
-  try {
-    core.pending.admit(write.space);
-    const own = write.value === undefined || write.lent !== undefined;
-    const value = own ? write.value : new Uint8Array(write.value!);
-    return await core.pending.during(
-      [],
-      write.space,
-      () => queue.appendInTurn([{ ...write, value }], durability, signal),
-    );
-  } finally {
-    giveBack([write]);
   }
 }

@@ -11,7 +11,12 @@ export interface ValueSizes {
 
 /** Sizes of the value that `core.index` has just found, under a key of `keyBytes`. Reads a few bytes of one that is compressed. */
 export function sizesOf(core: StoreCore, keyBytes: number): ValueSizes {
-  const { segment, offset, length, flags } = core.index;
+  const { segment, offset, length, flags, sequence } = core.index;
+  if ((flags & RecordFlag.external) !== 0) {
+    // What is not known could not be read when the store was opened: reading the value tells why.
+    const size = core.blobs.live.get(sequence)?.length ?? 0;
+    return { size, storedSize: size };
+  }
   const expiry = (flags & RecordFlag.expires) === 0 ? 0 : EXPIRY_BYTES;
   const before = RECORD_HEADER_BYTES + keyBytes + expiry;
   const storedSize = length - before;

@@ -1,3 +1,4 @@
+import { blobFileBytes, type BlobReference } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import { compareBytes, keyedRecords, newestInKeyOrder, SegmentReader } from "../segment/mod.ts";
 import { type File, joinPath } from "../vfs/mod.ts";
@@ -59,6 +60,12 @@ export class Verification {
       if (durable === 0) continue;
       await this.#guard(path, () => this.#checkLog(path, durable, slab.salt));
     }
+    for (const [version, reference] of [...this.#core.blobs.live]) {
+      this.#core.assertOpen();
+      // It may have been replaced meanwhile.
+      if (!this.#core.blobs.live.has(version)) continue;
+      await this.#guard(this.#core.blobs.pathOf(reference), () => this.#checkBlob(reference));
+    }
     return {
       files: this.#files,
       bytes: this.#bytes,
@@ -110,6 +117,18 @@ export class Verification {
       if (got < into.length) this.#problem(path, at + got, "the file ends before its durable part");
     });
     this.#checkRecords(image, path, durable, salt);
+  }
+
+  async #checkBlob(reference: BlobReference): Promise<void> {
+    const { length } = reference;
+    await this.#core.blobs.using(reference, async (reader) => {
+      const piece = new Uint8Array(Math.min(PIECE_BYTES, length));
+      for (let at = 0; at < length; at += PIECE_BYTES) {
+        await reader.readAtAsync(piece.subarray(0, length - at), at);
+        this.#core.assertOpen();
+      }
+    });
+    this.#bytes += blobFileBytes(length);
   }
 
   async #load(

@@ -3,7 +3,7 @@ import { EXPIRY_BYTES, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts
 import type { CompressionSettings, Compressor } from "./compression.ts";
 import { expiryOf } from "./expiry.ts";
 import type { KeyBuffer } from "./keys.ts";
-import { MAX_VALUE_BYTES } from "./limits.ts";
+import { MAX_BATCH_BYTES } from "./limits.ts";
 import { refuseUnknown, show } from "./options.ts";
 import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { BatchOperation, Value } from "./types.ts";
@@ -29,12 +29,12 @@ export function valueBytes(value: Value): Uint8Array {
   );
 }
 
-/** Throws `TOO_LARGE` for more than may be written at once. */
+/** Throws `TOO_LARGE` for more than a batch may have. */
 export function checkSize(bytes: number): void {
-  if (bytes <= MAX_VALUE_BYTES) return;
+  if (bytes <= MAX_BATCH_BYTES) return;
   throw new FlagstoneError(
     "TOO_LARGE",
-    `Cannot write ${bytes} bytes at once: a value, or a batch, may have ${MAX_VALUE_BYTES}.`,
+    `Cannot write ${bytes} bytes at once: a batch may have ${MAX_BATCH_BYTES}.`,
   );
 }
 
@@ -92,7 +92,11 @@ export function prepareWrite(
     expiresAt: isOfTime ? expiresAt : 0,
     value,
     lent: undefined,
-    space: spaceOf(keys.length, value?.length ?? 0, isOfTime ? expiresAt : 0),
+    space: spaceOf(
+      keys.length,
+      Math.min(value?.length ?? 0, MAX_BATCH_BYTES),
+      isOfTime ? expiresAt : 0,
+    ),
     lock: keys.lock,
     fingerprint: fingerprintOf(keys),
     condition,
@@ -110,6 +114,7 @@ export function compressWrite(
   if (settings === undefined || value === undefined || value.length < settings.minBytes) {
     return write;
   }
+  if (value.length > MAX_BATCH_BYTES) return write;
   if (compressor.isLarge(value, settings)) {
     const lent = compressor.lend(value, settings);
     return { ...write, value: lent.raw, lent };

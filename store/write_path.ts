@@ -4,15 +4,17 @@ import { throwIfAborted } from "./aborting.ts";
 import { Appender } from "./appender.ts";
 import { checkCondition, checkConditions } from "./conditions.ts";
 import type { StoreCore } from "./core.ts";
+import { MAX_BATCH_BYTES } from "./limits.ts";
 import { show } from "./options.ts";
+import { putSource } from "./put_source.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
 import type {
   BatchOperation,
   DeleteOptions,
   Key,
   PutOptions,
+  PutValue,
   UpdateOptions,
-  Value,
   ValueOptions,
 } from "./types.ts";
 import { type Change, updateKey } from "./update.ts";
@@ -55,26 +57,34 @@ export class WritePath {
   }
 
   /** See `Store.put`. */
-  put(key: Key, value: Value, options: PutOptions | undefined): Promise<number> {
+  put(key: Key, value: PutValue, options: PutOptions | undefined): Promise<number> {
     const core = this.#core;
     core.assertWritable();
     const settings = options === undefined
       ? this.#defaults
       : putSettings(options, this.#defaults, core.codecs, core.options.now);
+    if (value instanceof ReadableStream || value instanceof Blob) {
+      return this.#putSource(key, value, settings);
+    }
     let bytes = valueBytes(value);
     const { keys, locks } = core;
     keys.set(key);
-    checkSize(keys.length + bytes.length);
     const { condition, durability, expiresAt } = settings;
     throwIfAborted(settings.signal);
     const { compression } = settings;
-    if (compression !== undefined && bytes.length >= compression.minBytes) {
+    if (
+      compression !== undefined && bytes.length >= compression.minBytes &&
+      bytes.length <= MAX_BATCH_BYTES
+    ) {
       if (core.compressor.isLarge(bytes, compression)) return this.#putLarge(bytes, settings);
       const stored = core.compressor.compress(bytes, compression);
-      if (stored !== undefined) {
+      if (stored !== undefined && !core.isLarge(keys.length, stored.length)) {
         bytes = stored;
         keys.flags |= RecordFlag.compressed;
       }
+    }
+    if (core.isLarge(keys.length, bytes.length)) {
+      return this.#later([prepareWrite(keys, bytes, { condition, expiresAt })], settings);
     }
     if (expiresAt !== 0) keys.flags |= RecordFlag.expires;
     const lock = keys.lock;
@@ -95,6 +105,7 @@ export class WritePath {
             expiresAt,
           );
           publishRecord(slab.image, offset, length);
+          if (core.blobs.hasDying) core.blobs.buried(slab, offset + space);
           return core.log.acknowledge(slab, offset + space, durability, slab.baseSequence + offset);
         }
       } finally {
@@ -127,6 +138,7 @@ export class WritePath {
           const { flags } = keys;
           const length = this.#appender.fill(slab, offset, RecordKind.delete, flags, undefined, 0);
           publishRecord(slab.image, offset, length);
+          if (core.blobs.hasDying) core.blobs.buried(slab, offset + space);
           return core.log.acknowledge(slab, offset + space, durability, true);
         }
       } finally {
@@ -184,6 +196,17 @@ export class WritePath {
       : updateSettings(options, this.#defaults, core.codecs, core.options.now);
     const parts = { core, appender: this.#appender, queue: this.#queue, read };
     return await updateKey(parts, key, change, settings);
+  }
+
+  #putSource(
+    key: Key,
+    source: ReadableStream<Uint8Array> | Blob,
+    settings: WriteSettings,
+  ): Promise<number> {
+    this.#core.keys.set(key);
+    throwIfAborted(settings.signal);
+    const parts = { core: this.#core, appender: this.#appender, queue: this.#queue };
+    return putSource(parts, source, settings);
   }
 
   /** Its key's lock keeps its place while another thread compresses it. */

@@ -1,3 +1,4 @@
+import { BLOB_REFERENCE_BYTES, type BlobReference } from "../blobs/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { orAborted, throwIfAborted } from "./aborting.ts";
 import type { Appended, Appender } from "./appender.ts";
@@ -5,8 +6,11 @@ import { checkConditions } from "./conditions.ts";
 import { StallEvent } from "./events.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
 import type { Durability } from "./types.ts";
-import { storedWrite } from "./write_arguments.ts";
+import { spaceOf, storedWrite } from "./write_arguments.ts";
 import { NO_CONDITION, type WriteSettings } from "./write_settings.ts";
+
+/** Of a large value, so much is written before a look whether it is still wanted. */
+const PART_BYTES = 16 * 1024 * 1024;
 
 /** Writes that cannot be done at once: they wait for their keys, then for space, each in the order of calling. */
 export class WriteQueue {
@@ -35,12 +39,9 @@ export class WriteQueue {
     const core = this.#core;
     const { durability, signal } = settings;
     let bytes = 0;
-    for (const { space } of called) bytes += space;
+    for (const { space, value } of called) bytes += Math.max(space, value?.length ?? 0);
     core.pending.admit(bytes);
-    const writes = called.map((write): PreparedWrite => {
-      const own = write.value === undefined || write.lent !== undefined;
-      return { ...write, value: own ? write.value : new Uint8Array(write.value!) };
-    });
+    const writes = called.map((write) => ownWrite(core, write));
     const sure = signal === undefined &&
       writes.every(({ condition }) => condition === NO_CONDITION);
     const work = async () => {
@@ -65,13 +66,31 @@ export class WriteQueue {
     signal: AbortSignal | undefined,
   ): Promise<Appended> {
     const core = this.#core;
-    const { space } = core.log;
     for (const write of writes) {
       if (write.lent === undefined) continue;
       const stored = await orAborted(write.lent.stored, signal, () => {});
+      const fits = stored !== undefined &&
+        (writes.length > 1 || !core.isLarge(write.key.length, stored.length));
       // In place: readers are shown this very object.
-      if (stored !== undefined) Object.assign(write, storedWrite(write, stored));
+      if (fits) Object.assign(write, storedWrite(write, stored));
     }
+    const file = writes.length === 1 ? await this.#toFile(writes[0]!, signal) : undefined;
+    try {
+      return await this.#appendInTurn(writes, durability, signal);
+    } catch (error) {
+      // No record points at it.
+      if (file !== undefined) core.blobs.discard(file);
+      throw error;
+    }
+  }
+
+  async #appendInTurn(
+    writes: readonly PreparedWrite[],
+    durability: Durability,
+    signal: AbortSignal | undefined,
+  ): Promise<Appended> {
+    const core = this.#core;
+    const { space } = core.log;
     if (core.log.failure !== undefined) throw core.log.failure;
     throwIfAborted(signal);
     if (space.length === 0) {
@@ -103,6 +122,31 @@ export class WriteQueue {
     }
   }
 
+  /** Writes a large value to a file of its own, durably. If that fails, nothing is left of it. */
+  async #toFile(
+    write: PreparedWrite,
+    signal: AbortSignal | undefined,
+  ): Promise<BlobReference | undefined> {
+    const { blobs, log } = this.#core;
+    const { key, value } = write;
+    if (value === undefined || !this.#core.isLarge(key.length, value.length)) return undefined;
+    const file = blobs.begin();
+    try {
+      for (let at = 0; at < value.length; at += PART_BYTES) {
+        if (log.failure !== undefined) throw log.failure;
+        throwIfAborted(signal);
+        await file.append(value.subarray(at, at + PART_BYTES));
+      }
+      throwIfAborted(signal);
+      const reference = await file.finish();
+      pointTo(write, reference);
+      return reference;
+    } catch (error) {
+      await file.abort();
+      throw error;
+    }
+  }
+
   /** Does `work` with the keys of `writes` locked. All are asked for in this turn: see `KeyLocks`. */
   async #locked<T>(
     writes: readonly PreparedWrite[],
@@ -125,6 +169,22 @@ export class WriteQueue {
       }
     }
   }
+}
+
+/** What is stored of `write` is where its file is. */
+export function pointTo(write: PreparedWrite, file: BlobReference): void {
+  write.file = file;
+  write.space = spaceOf(write.key.length, BLOB_REFERENCE_BYTES, write.expiresAt);
+}
+
+/** `write` with a copy of its value: the caller may reuse its buffer. */
+export function ownWrite(core: StoreCore, write: PreparedWrite): PreparedWrite {
+  const { key, lent, value } = write;
+  if (value === undefined || lent !== undefined) return { ...write };
+  const large = core.isLarge(key.length, value.length);
+  const own = large ? core.blobs.writer.allocate(value.length) : new Uint8Array(value.length);
+  own.set(value);
+  return { ...write, value: own };
 }
 
 /** Gives lent memory back as soon as the other thread has done with it. */

@@ -287,7 +287,7 @@ export const knownBugs: readonly KnownBug[] = [
     by: [
       "memtable_bugs_replay: B35: what is damaged is told and kept: opening changes and removes no file",
       "memtable_bugs_replay: B35: a damaged value is CORRUPT when it is read; all others are there, and its segment stays",
-      "arguments: a value or batch over 1 GiB is refused with TOO_LARGE",
+      "arguments: a batch over 1 GiB is refused with TOO_LARGE",
     ],
     not: "slabs and values end at 1 GiB, so no offset is near the end of its 32 bits",
   },

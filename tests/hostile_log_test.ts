@@ -234,7 +234,10 @@ Deno.test("a torn value full of what looks like records is a torn end", async ()
   for (let at = 0; at + 24 < size; at += 24) {
     words.set([size - at - 24, 0x1234567, 4096 + at, 0, 128, 1 | (1 << 16)], at >> 2);
   }
-  const fs = await killedStore((store) => store.put("12345678", value));
+  // In a batch of two, as it would be in a file of its own else.
+  const fs = await killedStore((store) =>
+    store.batch([{ type: "put", key: "12345678", value }, { type: "delete", key: "x" }])
+  );
   const content = readFile(fs, LOG);
   content[content.length - 8000]! ^= 1;
   await using store = await withLog(fs, content).open();

@@ -53,6 +53,8 @@ export const RecordFlag = {
   compressed: 8,
   /** Of a put: the value begins with the time at which it ends. */
   expires: 16,
+  /** Of a put: the value is in a file of its own; the record says which. */
+  external: 32,
 } as const;
 
 /** In front of the value of a record that expires: its time, in ms since the epoch, u64. */
@@ -60,7 +62,7 @@ export const EXPIRY_BYTES = 8;
 
 /** All flags that this version knows. */
 export const KNOWN_FLAGS: number = RecordFlag.batchContinues | RecordFlag.bytesKey |
-  RecordFlag.closed | RecordFlag.compressed | RecordFlag.expires;
+  RecordFlag.closed | RecordFlag.compressed | RecordFlag.expires | RecordFlag.external;
 
 /** Rounds up to the alignment of records. */
 export function alignRecord(bytes: number): number {

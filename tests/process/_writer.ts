@@ -1,10 +1,11 @@
 // A process to be killed: 64 writers put, delete and batch as fast as they can, and tell of each
-// acknowledged write on stdout, one line each, after its promise was kept.
+// acknowledged write on stdout, one line each, after its promise was kept. Some values are larger than a
+// slab, some of these come as streams.
 import { type Durability, open } from "../../mod.ts";
-import { valueOf, WRITERS } from "./_values.ts";
+import { isLarge, SLAB_BYTES, valueOf, WRITERS } from "./_values.ts";
 
 const [dir, durability, first] = Deno.args as [string, Durability, string];
-const store = await open(dir, { durability, slabBytes: 1024 * 1024 });
+const store = await open(dir, { durability, slabBytes: SLAB_BYTES });
 const encoder = new TextEncoder();
 const tell = (line: string) => Deno.stdout.writeSync(encoder.encode(`${line}\n`));
 tell("open");
@@ -21,7 +22,9 @@ async function write(writer: number): Promise<void> {
       await store.delete(`w${writer}`);
       tell(`w${writer} ${n}`);
     } else {
-      await store.put(`w${writer}`, valueOf(`w${writer}`, n));
+      const value = valueOf(`w${writer}`, n);
+      const streamed = isLarge(`w${writer}`, n) && n % 4 === 1;
+      await store.put(`w${writer}`, streamed ? new Blob([value as BlobPart]) : value);
       tell(`w${writer} ${n}`);
     }
   }

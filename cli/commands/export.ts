@@ -1,4 +1,4 @@
-import { type ListEntry, open, type Store } from "../../mod.ts";
+import { FlagstoneError, type ListEntry, open, type Store } from "../../mod.ts";
 import { type Command, parseCommand, parseCount } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { failureOf } from "../failures.ts";
@@ -6,7 +6,12 @@ import { bytesText, durationText, plural, rateText } from "../format.ts";
 import { InFlight } from "../in_flight.ts";
 import { printLine } from "../io.ts";
 import { keyText, showKey } from "../keys.ts";
-import { DEFAULT_CONCURRENCY, MAX_BYTES_IN_FLIGHT } from "../limits.ts";
+import {
+  DEFAULT_CONCURRENCY,
+  MAX_BYTES_IN_FLIGHT,
+  STREAM_MEMORY_BYTES,
+  STREAMED_BYTES,
+} from "../limits.ts";
 import { Progress } from "../progress.ts";
 import { refuseRelativePath } from "../relative_path.ts";
 
@@ -85,7 +90,8 @@ class ExportJob {
     const inFlight = new InFlight(concurrency, MAX_BYTES_IN_FLIGHT);
     try {
       for await (const entry of this.#store.list({ prefix: this.#prefix })) {
-        await inFlight.start(entry.size, () => this.#export(entry));
+        const memory = entry.size > STREAMED_BYTES ? STREAM_MEMORY_BYTES : entry.size;
+        await inFlight.start(memory, () => this.#export(entry));
       }
       await inFlight.end();
     } finally {
@@ -94,7 +100,7 @@ class ExportJob {
     }
   }
 
-  async #export({ key }: ListEntry): Promise<void> {
+  async #export({ key, size }: ListEntry): Promise<void> {
     const relative = keyText(key)?.slice(this.#prefix.length);
     const refusal = relative === undefined
       ? "it is no UTF-8"
@@ -102,19 +108,25 @@ class ExportJob {
     if (relative === undefined || refusal !== undefined) {
       return this.#leaveOut(showKey(key), refusal ?? "");
     }
-    const value = await this.#store.get(key);
+    const value = size > STREAMED_BYTES ? this.#store.stream(key) : await this.#store.get(key);
     if (value === undefined) return; // Deleted since it was listed.
+    let path: string | undefined;
     try {
-      const path = this.#place(relative);
+      path = this.#place(relative);
       if (path === undefined) {
         return this.#leaveOut(showKey(key), "a symbolic link leads out of the folder");
       }
       if (this.#overwrite) unlink(path);
       await Deno.writeFile(path, value, { createNew: true });
     } catch (error) {
+      // A value that cannot be read is not of this file alone.
+      if (error instanceof FlagstoneError) {
+        if (path !== undefined) unlink(path);
+        throw error;
+      }
       return this.#leaveOut(showKey(key), failureOf(error).message);
     }
-    this.#progress.add(value.length);
+    this.#progress.add(size);
   }
 
   /** Where a file goes, its folder made; `undefined` if that would be outside of the root. */

@@ -10,7 +10,8 @@ export const get: Command = {
   synopsis: "STORE KEY",
   summary: "write the value of a key to standard output",
   details: `
-The bytes are written as they are, without a newline at the end. Exit code 3 if there is no such key.
+The bytes are written as they are, without a newline at the end; a large value is not held in memory,
+but for --json. Exit code 3 if there is no such key.
 
 Options:
   --hex   KEY is in hexadecimal: the bytes of the key.
@@ -23,17 +24,18 @@ Options:
     });
     const key = parseKey(argument(1), values.hex);
     await using store = await open(argument(0), { create: false });
-    const value = await store.get(key);
-    if (value === undefined) {
+    const stream = store.stream(key);
+    if (stream === undefined) {
       if (values.json) await printLine(io, JSON.stringify({ ...keyJson(key), found: false }));
       io.warn(`There is no key ${showKey(key)} in ${store.directory}.\n`);
       return ExitCode.notFound;
     }
     if (values.json) {
+      const value = await new Response(stream).bytes();
       const base64 = value.toBase64();
       await printLine(io, JSON.stringify({ ...keyJson(key), size: value.length, base64 }));
     } else {
-      await io.write(value);
+      for await (const bytes of stream) await io.write(bytes);
     }
     return ExitCode.ok;
   },

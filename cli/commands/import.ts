@@ -1,11 +1,16 @@
-import { FlagstoneError, open, type Store, type WriteOptions } from "../../mod.ts";
+import { ArgumentError, FlagstoneError, open, type Store, type WriteOptions } from "../../mod.ts";
 import { type Command, parseCommand, parseCount, parseDurability } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { failureOf } from "../failures.ts";
 import { bytesText, durationText, plural, rateText } from "../format.ts";
 import { InFlight } from "../in_flight.ts";
 import { printLine } from "../io.ts";
-import { DEFAULT_CONCURRENCY, MAX_BYTES_IN_FLIGHT, MAX_VALUE_BYTES } from "../limits.ts";
+import {
+  DEFAULT_CONCURRENCY,
+  MAX_BYTES_IN_FLIGHT,
+  STREAM_MEMORY_BYTES,
+  STREAMED_BYTES,
+} from "../limits.ts";
 import { Progress } from "../progress.ts";
 import { type WalkedFile, walkFiles } from "../walk.ts";
 
@@ -18,9 +23,9 @@ export const importFolder: Command = {
 The key of a file is its path below DIR, with "/" between names; its value is its bytes. Keys that
 are there already get the new value. STORE is created if it is missing.
 
-Symbolic links, sockets and devices are skipped and counted. Files that cannot be read, and files
-over 1 GiB, which is the limit of a value, are left out and named on standard error; exit code 5
-tells that there were any.
+Symbolic links, sockets and devices are skipped and counted. Files that cannot be read are left out
+and named on standard error; exit code 5 tells that there were any. Files of any size are imported:
+large ones are not held in memory.
 
 Options:
   --prefix P         Put P in front of every key.
@@ -91,11 +96,8 @@ class ImportJob {
     });
     try {
       for (const file of files) {
-        if (file.size > MAX_VALUE_BYTES) {
-          this.#leaveOut(file.path, `${bytesText(file.size)} is more than a value may have`);
-          continue;
-        }
-        await inFlight.start(file.size, () => this.#import(file));
+        const memory = file.size > STREAMED_BYTES ? STREAM_MEMORY_BYTES : file.size;
+        await inFlight.start(memory, () => this.#import(file));
       }
       await inFlight.end();
     } finally {
@@ -105,20 +107,21 @@ class ImportJob {
   }
 
   async #import(file: WalkedFile): Promise<void> {
-    let value: Uint8Array;
+    const key = `${this.#prefix}${file.relative}`;
     try {
-      value = await Deno.readFile(file.path);
+      if (file.size > STREAMED_BYTES) {
+        const { readable } = await Deno.open(file.path);
+        await this.#store.put(key, readable, this.#options);
+      } else {
+        const value = await Deno.readFile(file.path);
+        await this.#store.put(key, value, this.#options);
+      }
     } catch (error) {
+      // What the store says is not of this file alone.
+      if (error instanceof FlagstoneError || error instanceof ArgumentError) throw error;
       return this.#leaveOut(file.path, failureOf(error).message);
     }
-    try {
-      await this.#store.put(`${this.#prefix}${file.relative}`, value, this.#options);
-    } catch (error) {
-      // It may have grown since the walk.
-      if (!(error instanceof FlagstoneError) || error.code !== "TOO_LARGE") throw error;
-      return this.#leaveOut(file.path, error.message);
-    }
-    this.#progress.add(value.length);
+    this.#progress.add(file.size);
   }
 
   #isStore(path: string, storePath: string): boolean {

@@ -1,9 +1,11 @@
-import { MAX_VALUE_BYTES } from "../limits.ts";
 import { walkFiles } from "../walk.ts";
 import type { SourceFile } from "./protocol.ts";
 
 /** Files looked at, at most: a walk through a huge cache would take longer than the demo. */
 const MAX_WALKED_FILES = 100_000;
+
+/** Most bytes of a file: the demo reads files at once. */
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 
 /** A folder to import. */
 export interface SourceFolder {
@@ -60,7 +62,7 @@ export function collectFiles(folders: readonly SourceFolder[], maxBytes: number)
   for (const { name, path } of folders) {
     for (const file of walkFiles(path, news)) {
       if (walked++ >= MAX_WALKED_FILES) break;
-      if (file.size > MAX_VALUE_BYTES || bytes + file.size > maxBytes) {
+      if (file.size > MAX_FILE_BYTES || bytes + file.size > maxBytes) {
         leftOut.files++;
         leftOut.bytes += file.size;
         continue;

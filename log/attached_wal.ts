@@ -59,14 +59,17 @@ export class AttachedWal<T = Uint8Array> implements Disposable {
     this.#control = new Control(handle.control);
     this.#images = handle.slabs.map((buffer) => new SegmentImage(buffer));
     this.#codec = codec;
+    if (Atomics.load(this.#control.words, Word.stop) !== 0) throw closedError();
     const writer = SharedWriter.register(this.#control);
     if (writer === undefined) {
       throw new FlagstoneError(
         "BUSY",
-        "Cannot attach to the log: 15 threads are attached already. Close one of them.",
+        "Cannot attach to the log: 15 threads are attached already. Close one of them. Those that " +
+          "ended without closing are found out in ten seconds: then try again.",
       );
     }
     this.#writer = writer;
+    this.#answer();
   }
 
   /**
@@ -205,6 +208,11 @@ export class AttachedWal<T = Uint8Array> implements Disposable {
     const kept = (isSynced ? this.#synced : this.#written).push(slab.baseSequence + end, lsn);
     this.#watch();
     return kept;
+  }
+
+  /** Whenever somebody asks whether this thread is still there: it is. */
+  async #answer(): Promise<void> {
+    while (!this.#closed) await this.#writer.whenAsked(this.#writer.answer());
   }
 
   /** Calls the log worker at the end of the turn; if it has ended, the owner, who starts it again. */

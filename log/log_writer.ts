@@ -31,6 +31,8 @@ export class LogWriter {
   readonly #bell: TurnBell;
   /** The disk was full at the last look. */
   #isFull = false;
+  /** That, or the log has failed: nothing is taken in. */
+  #refuses = false;
   #failure: FlagstoneError | undefined;
   #watching = false;
   readonly #flushed: FlushedWaiters;
@@ -48,7 +50,8 @@ export class LogWriter {
     this.#flushed = new FlushedWaiters(parts.control);
     const { directory, stallTimeoutMs } = parts;
     this.#stalls = new StallWatch(
-      stallTimeoutMs,
+      // Who is attached and dies on his way is given up on in less than twice the time for that.
+      () => Math.max(stallTimeoutMs, 2 * Atomics.load(this.control.words, Word.gapTimeoutMs)),
       () => {
         this.#onProgress();
         return Atomics.load(this.control.words, Word.progress);
@@ -83,11 +86,11 @@ export class LogWriter {
 
   /**
    * Takes `bytes` of the active slab, rotating if it is full. Returns the offset in
-   * `memtable.active`, or -1 if no slab is free.
+   * `memtable.active`, or -1 if no slab is free. Throws the log's failure if it has one.
    */
   reserve(bytes: number): number {
     const { memtable } = this;
-    if (this.#isFull) return this.#askForSpace();
+    if (this.#refuses) return this.#refuse();
     const offset = memtable.reserve(bytes);
     if (offset !== -1) {
       if (offset >= memtable.prepareAt && memtable.prepare()) this.#host.ring(Role.flush);
@@ -262,9 +265,9 @@ export class LogWriter {
       const wants = wantsOfAttached(this.control, this.memtable);
       if (wants.rotation) this.rotate();
       if (wants.next && this.memtable.prepare()) this.#host.ring(Role.flush);
-      if (wants.log) this.#host.ring(Role.log);
+      if (wants.log && !this.#disk.logIsFull) this.#host.ring(Role.log);
     }
-    this.#isFull = this.#disk.logIsFull;
+    this.#isFull = this.#refuses = this.#disk.logIsFull;
     if (this.#disk.logIsStillFull) this.#acks.rejectAll(this.#disk.inDoubt());
     if (this.space.length > 0) this.#serveSpace();
     this.#flushed.serve(this.#disk.flushIsFull);
@@ -278,6 +281,12 @@ export class LogWriter {
     if (this.#isFull ? this.#disk.logIsStillFull : !hasSlab && this.#disk.flushIsStillFull) {
       this.space.fail(this.#disk.refusal());
     } else if (!this.#isFull) this.space.offer(() => hasSlab);
+  }
+
+  /** Nothing is taken in now. Returns -1, or throws. */
+  #refuse(): number {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#askForSpace();
   }
 
   /** Has the workers try again, in case the disk is full. Returns -1. */
@@ -317,13 +326,16 @@ export class LogWriter {
       const fileBytes = this.control.get(slab.slot, SlotWord.fileBytes);
       if (fileBytes > 0) this.#parts.onSegment(slab.segment, fileBytes);
     });
-    const work = this.pool.count(SlotState.logged) + this.pool.count(SlotState.cleaning);
+    // While the disk is full, it tries again by itself after a while, or when somebody asks.
+    const logged = this.#disk.flushIsFull ? 0 : this.pool.count(SlotState.logged);
+    const work = logged + this.pool.count(SlotState.cleaning);
     if (work > 0) this.#host.ring(Role.flush, work);
   }
 
   #fail(error: FlagstoneError): void {
     if (this.#failure === undefined) this.#parts.onFailure?.(error);
     this.#failure = error;
+    this.#refuses = true;
     this.#acks.rejectAll(error);
     this.space.fail(error);
     this.#flushed.serve(true);

@@ -5,6 +5,8 @@
 export class SpaceQueue {
   readonly #waiting: { resolve: () => void; reject: (reason: unknown) => void }[] = [];
   #stalls = 0;
+  /** The first in line has been let in, and has not said yet what came of it. */
+  #admitted = false;
 
   /** How many wait. */
   get length(): number {
@@ -29,24 +31,31 @@ export class SpaceQueue {
 
   /** Lets the first in line try, if `available` says that it is worth it. */
   offer(available: () => boolean): void {
-    if (this.#waiting.length > 0 && available()) this.#waiting[0]!.resolve();
+    if (!this.#admitted && this.#waiting.length > 0 && available()) this.#admit();
   }
 
   /** The first in line has what it needed: the next may try. */
   done(): void {
     this.#waiting.shift();
-    if (this.#waiting.length > 0) this.#waiting[0]!.resolve();
+    this.#admitted = false;
+    if (this.#waiting.length > 0) this.#admit();
   }
 
   /** The first in line tried in vain: it waits on, still first. */
   again(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting[0] = { resolve, reject };
+    this.#admitted = false;
     return promise;
   }
 
-  /** Rejects all who wait. */
+  /** Rejects all who wait. Who has been let in keeps its place: it will find out by itself. */
   fail(reason: unknown): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(reason);
+    for (const { reject } of this.#waiting.splice(this.#admitted ? 1 : 0)) reject(reason);
+  }
+
+  #admit(): void {
+    this.#admitted = true;
+    this.#waiting[0]!.resolve();
   }
 }

@@ -2,7 +2,7 @@ import { FlagstoneError } from "../errors/mod.ts";
 
 /** Looks, while something waits, whether the workers have moved at all since the last look. */
 export class StallWatch {
-  readonly #everyMs: number;
+  readonly #everyMs: () => number;
   readonly #moves: () => number;
   readonly #isWaiting: () => boolean;
   readonly #onStall: () => void;
@@ -11,7 +11,7 @@ export class StallWatch {
 
   /** `moves` counts what the workers do; `onStall` is called when something waits and nothing has moved for `everyMs`. */
   constructor(
-    everyMs: number,
+    everyMs: () => number,
     moves: () => number,
     isWaiting: () => boolean,
     onStall: () => void,
@@ -30,7 +30,7 @@ export class StallWatch {
       this.#timer = undefined;
       if (this.#moves() !== this.#seen || !this.#isWaiting()) this.arm();
       else this.#onStall();
-    }, this.#everyMs);
+    }, this.#everyMs());
     Deno.unrefTimer(this.#timer);
   }
 

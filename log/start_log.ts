@@ -85,7 +85,7 @@ function defaultHost(
 ): Host {
   const { fs, idleWorkerMs: idleMs, flushWorkers = DEFAULT_FLUSH_WORKERS } = options;
   if (fs.spec === undefined) {
-    return new InlineHost(control, fs, directory, finish, queueMicrotask, flushWorkers);
+    return new InlineHost(control, fs, directory, finish, undefined, flushWorkers);
   }
   return new WorkerHost(control, {
     directory,

@@ -1,23 +1,22 @@
 import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
-import { RECORD_HEADER_BYTES, recordSpace, Word } from "../wal/mod.ts";
-import { appendRecords } from "./append_records.ts";
+import { recordSpace, SharedWriter, Word } from "../wal/mod.ts";
 import { LOG_KIND, openDirectory, writeBeginning } from "./identity.ts";
 import type { Durability } from "./log_parts.ts";
 import { shareLog } from "./share_log.ts";
 import type { HostFactory } from "./start_log.ts";
+import { WalAppender } from "./wal_appender.ts";
 import { noSuchRecord, WalEngine, type WalParts } from "./wal_engine.ts";
 import {
   checkLsn,
   checkPolicy,
-  encodeWith,
   type ResolvedWalOptions,
   resolveWalOptions,
   writeDurability,
 } from "./wal_options.ts";
 import type { WalRecord } from "./wal_reader.ts";
 import { busyError, closedError } from "./wal_errors.ts";
-import { cutAfter, dropBefore } from "./wal_segments.ts";
+import { cutAfter, dropBefore, WalSegments } from "./wal_segments.ts";
 import type {
   AppendOptions,
   IterateOptions,
@@ -44,15 +43,14 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
   readonly #parts: WalParts<T>;
   readonly #lock: Lock;
   readonly #recovery: WalRecovery;
+  readonly #appender: WalAppender<T>;
   /** Replaced when the log is cut. */
   #engine: WalEngine<T>;
-  #appends = 0;
   /** The log is being cut, or closed, once this settles. */
   #exclusive: Promise<unknown> = Promise.resolve();
   #cutting = false;
   #closing = false;
   #closed: Promise<void> | undefined;
-  #shared = false;
 
   private constructor(parts: WalParts<T>, lock: Lock, engine: WalEngine<T>) {
     this.directory = parts.directory;
@@ -61,6 +59,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     this.#lock = lock;
     this.#engine = engine;
     this.#recovery = engine.recovery;
+    this.#appender = new WalAppender(this.directory, this.#options);
   }
 
   /**
@@ -136,8 +135,9 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
   append(value: T, options?: AppendOptions): Promise<number> {
     try {
       const durability = this.#durability(options);
-      const bytes = this.#encode(value);
-      return this.#append([bytes], durability);
+      const bytes = this.#appender.encode(value);
+      this.#assertWritable();
+      return this.#appender.append(this.#engine.log, [bytes], durability);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -150,17 +150,11 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
 
   /** Appends several records as one: after a crash all are there, or none. Resolves to their LSNs. */
   async appendBatch(values: readonly T[], options?: AppendOptions): Promise<number[]> {
-    if (!Array.isArray(values)) {
-      throw new ArgumentError("values", `A batch must be an array: ${show(values)}`);
-    }
     const durability = this.#durability(options);
-    // Copied: a codec may use one buffer for all of them.
-    const all = Array.from(values, (value) => new Uint8Array(this.#encode(value)));
-    const total = all.reduce((sum, bytes) => sum + recordSpace(0, bytes.length), 0);
-    this.#checkLength(total - RECORD_HEADER_BYTES, "a batch");
+    const all = this.#appender.encodeAll(values);
     this.#assertWritable();
     if (all.length === 0) return [];
-    let lsn = await this.#append(all, durability);
+    let lsn = await this.#appender.append(this.#engine.log, all, durability);
     return all.map((bytes) => {
       const own = lsn;
       lsn += recordSpace(0, bytes.length);
@@ -221,24 +215,27 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
 
   /**
    * Drops every record after the one that has this LSN, durably; their LSNs are not given again.
-   * Appends under way are waited for. `BUSY` while other threads are attached.
+   * Appends under way are waited for, an iteration under way ends at the cut. `BUSY` while other
+   * threads are attached; handles given out before are of no use after it.
    */
   async truncateAfter(lsn: number): Promise<void> {
     this.#assertWritable();
     checkLsn(lsn);
-    if (this.#shared) {
-      throw busyError(this.directory, "other threads may append to it; cut it before you share it");
-    }
     await this.#alone(async () => {
       const { segments } = this.#engine;
       const { end } = this;
       const space = this.#engine.spaceBefore(lsn, end);
+      if (this.#appender.isShared && !SharedWriter.closeAll(this.#engine.log.control)) {
+        throw busyError(this.directory, "other threads are attached to it; close them first");
+      }
+      this.#appender.isShared = false;
+      this.#engine.endAt(lsn + space);
       await this.#engine.stop(closedError(this.directory));
       // What was given is on record before it is gone: it is not given again.
       const { fs } = this.#options;
       writeBeginning(fs, this.directory, LOG_KIND, { firstSegment: 0, sequenceFloor: end });
       cutAfter(fs, this.directory, segments, lsn, space);
-      this.#engine = await WalEngine.start(this.#parts, false);
+      this.#engine = await WalEngine.start(this.#parts, false, new WalSegments(segments));
     });
   }
 
@@ -257,9 +254,11 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
         { path: this.directory },
       );
     }
-    this.#shared = true;
-    const memory = await shareLog(this.#engine.log);
-    return { ...memory, maxRecordBytes: this.#options.maxRecordBytes };
+    return await this.#alone(async () => {
+      this.#appender.isShared = true;
+      const memory = await shareLog(this.#engine.log);
+      return { ...memory, maxRecordBytes: this.#options.maxRecordBytes };
+    });
   }
 
   /** Figures about the log, as of now. */
@@ -271,7 +270,7 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
       end: this.end,
       durable: this.durable,
       segments: this.#engine.segments.all.length,
-      appends: this.#appends,
+      appends: this.#appender.appends,
       stalls: space.stalls,
       logWrites: Atomics.load(control.words, Word.logWrites),
       logSyncs: Atomics.load(control.words, Word.logSyncs),
@@ -319,67 +318,6 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
     });
     this.#exclusive = turn.catch(() => {});
     return await turn;
-  }
-
-  #append(values: readonly Uint8Array[], durability: Durability): Promise<number> {
-    this.#assertWritable();
-    const { log } = this.#engine;
-    if (log.space.length === 0) {
-      const place = appendRecords(log, values);
-      if (place !== undefined) {
-        this.#appends += values.length;
-        const { slab, start, end } = place;
-        return log.acknowledge(slab, end, durability, slab.baseSequence + start);
-      }
-    }
-    return this.#appendLater(values.map((bytes) => new Uint8Array(bytes)), durability);
-  }
-
-  /** Waits for memory, behind those who wait already. */
-  async #appendLater(values: readonly Uint8Array[], durability: Durability): Promise<number> {
-    const { log } = this.#engine;
-    const { space } = log;
-    let turn = space.wait();
-    log.ring();
-    for (;;) {
-      await turn;
-      let place: ReturnType<typeof appendRecords>;
-      try {
-        place = appendRecords(log, values);
-      } catch (error) {
-        space.done();
-        throw error;
-      }
-      if (place === undefined) {
-        turn = space.again();
-        continue;
-      }
-      this.#appends += values.length;
-      const { slab, start, end } = place;
-      // In this order: promises stand in the order of the log.
-      const kept = log.acknowledge(slab, end, durability, slab.baseSequence + start);
-      space.done();
-      return await kept;
-    }
-  }
-
-  #encode(value: T): Uint8Array {
-    const bytes = encodeWith(this.#options.codec, value);
-    if (this.#shared && bytes.length > this.#options.slabBytes - 4096) {
-      this.#checkLength(Infinity, "a record, while other threads are attached,");
-    }
-    this.#checkLength(bytes.length, "a record");
-    return bytes;
-  }
-
-  #checkLength(bytes: number, what: string): void {
-    const { maxRecordBytes } = this.#options;
-    if (bytes <= maxRecordBytes) return;
-    throw new FlagstoneError(
-      "TOO_LARGE",
-      `Cannot append ${what} of ${bytes} bytes: maxRecordBytes is ${maxRecordBytes}.`,
-      { path: this.directory },
-    );
   }
 
   #durability(options: AppendOptions | undefined): Durability {

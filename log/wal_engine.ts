@@ -24,6 +24,8 @@ export class WalEngine<T> {
   readonly recovery: WalRecovery;
   readonly #parts: WalParts<T>;
   readonly #reader: WalSegmentReader;
+  /** LSN at which the log was cut, after which another engine goes on: iterations end there. */
+  #cut = Infinity;
 
   private constructor(
     parts: WalParts<T>,
@@ -39,10 +41,16 @@ export class WalEngine<T> {
     this.#reader = new WalSegmentReader(fs, parts.directory, log.control, log.pool);
   }
 
-  /** Recovers and starts the log. `isNew` says that it never gave out an LSN. */
-  static async start<T>(parts: WalParts<T>, isNew: boolean): Promise<WalEngine<T>> {
+  /**
+   * Recovers and starts the log. `isNew` says that it never gave out an LSN; `segments`, who still
+   * reads those of the engine before.
+   */
+  static async start<T>(
+    parts: WalParts<T>,
+    isNew: boolean,
+    segments: WalSegments = new WalSegments(),
+  ): Promise<WalEngine<T>> {
     const { directory, options, storeId, makeHost } = parts;
-    const segments = new WalSegments();
     let report: WalRecovery | undefined;
     const log = await startLog({
       directory,
@@ -92,6 +100,11 @@ export class WalEngine<T> {
     const end = offset + Math.max(8, recordLength(slab.image, offset));
     // No record begins there, perhaps: then the length is anything.
     await log.synced(slab, Math.min(end, log.endOf(slab)));
+  }
+
+  /** The log ends at the LSN `end` from now on: nobody is shown what comes after. */
+  endAt(end: number): void {
+    this.#cut = end;
   }
 
   /** Space of the record `lsn`, after which the log may end. Throws `ArgumentError` if it may not. */
@@ -178,11 +191,15 @@ export class WalEngine<T> {
     end: number,
     policy: CorruptionPolicy,
   ): Generator<WalRecord<T>, boolean> {
-    const limit = Math.min(end - segment.base, segment.end ?? this.#limitOf(segment));
-    return this.#reader.read(segment, start, limit, this.#parts.options.codec, policy);
+    const limitOf = () => {
+      const known = segment.end ?? this.segments.get(segment.segment)?.end;
+      const limit = known ?? this.#endOf(segment);
+      return Math.min(end - segment.base, this.#cut - segment.base, limit);
+    };
+    return this.#reader.read(segment, start, limitOf, this.#parts.options.codec, policy);
   }
 
-  #limitOf({ segment }: WalSegment): number {
+  #endOf({ segment }: WalSegment): number {
     const slab = this.log.pool.resident(segment);
     if (slab === undefined) return Infinity;
     return this.log.control.get(slab.slot, SlotWord.end) || slab.image.bytes.length;

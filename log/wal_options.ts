@@ -1,6 +1,7 @@
 import { ArgumentError, integer, oneOf, refuseUnknown, show } from "../errors/mod.ts";
 import { DenoFs } from "../vfs/mod.ts";
 import type { Durability } from "./log_parts.ts";
+import { checkSlabs } from "./slab_limits.ts";
 import type { Codec, CorruptionPolicy, WalOptions } from "./wal_types.ts";
 
 /** {@linkcode WalOptions} with every default filled in. */
@@ -47,13 +48,15 @@ export function resolveWalOptions<T>(options: WalOptions<T> = {}): ResolvedWalOp
   const number = (name: keyof WalOptions, least: number, most: number, fallback: number) =>
     integer(options[name], `options.${name}`, { least, most, fallback });
   const segmentBytes = number("segmentBytes", 64 * 1024, MAX_RECORD_BYTES, 16 * 1024 * 1024);
+  const slabs = number("slabs", 2, 64, 3);
+  checkSlabs(slabs, segmentBytes, "options.segmentBytes");
   return {
     durability: writeDurability(options, "memory"),
     create: oneOf(options.create, "options.create", [true, false], true),
     fs,
     codec,
     slabBytes: Math.ceil(segmentBytes / PAGE_BYTES) * PAGE_BYTES,
-    slabs: number("slabs", 2, 64, 3),
+    slabs,
     maxRecordBytes: number("maxRecordBytes", 1, MAX_RECORD_BYTES, 64 * 1024 * 1024),
     syncIntervalMs: number("syncIntervalMs", 0, 60_000, 0),
     idleWorkerMs: number("idleWorkerMs", 50, 2000, 1000),

@@ -63,27 +63,30 @@ export class WalSegmentReader {
   }
 
   /**
-   * The records of `segment` from offset `from` on, up to `limit` or to where nothing is published
-   * yet. What is read is copied first, so a slab may be reused meanwhile.
+   * The records of `segment` from offset `from` on, up to where `limitOf` says that they end now, or
+   * to where nothing is published yet. What is read is copied first, so a slab may be reused
+   * meanwhile, and the segment completed.
    */
   *read<T>(
-    { segment, base, end, salt }: WalSegment,
+    { segment, base, salt }: WalSegment,
     from: number,
-    limit: number,
+    limitOf: () => number,
     codec: Codec<T>,
     policy: CorruptionPolicy,
   ): Generator<WalRecord<T>, boolean> {
     let offset = from;
     let wanted = PIECE_BYTES;
-    while (offset + RECORD_HEADER_BYTES <= limit) {
-      const image = this.#piece(segment, offset, Math.min(wanted, limit - offset));
+    for (;;) {
+      const limit = limitOf();
+      if (offset + RECORD_HEADER_BYTES > limit) return true;
+      const { image, isMemory } = this.#piece(segment, offset, Math.min(wanted, limit - offset));
       wanted = PIECE_BYTES;
       const { length: available } = image.bytes;
       let at = 0;
       while (at + RECORD_HEADER_BYTES <= available) {
         const length = recordLength(image, at);
-        if (length === 0 && end === undefined) return true;
-        if (length < 0 && end === undefined) {
+        if (length === 0 && isMemory) return true;
+        if (length < 0 && isMemory) {
           // The gap of a writer that died.
           at -= length;
           continue;
@@ -105,6 +108,7 @@ export class WalSegmentReader {
         if (kind === RecordKind.seal) return true;
         if (kind === RecordKind.put) {
           const bytes = image.bytes.subarray(at + RECORD_HEADER_BYTES, at + length);
+          if (offset + at >= limitOf()) return true;
           yield new WalRecord(base + offset + at, bytes, batchContinues(image, at), codec);
         }
         at += alignRecord(length);
@@ -112,7 +116,6 @@ export class WalSegmentReader {
       if (at === 0 && wanted <= available) return true;
       offset += at;
     }
-    return true;
   }
 
   /** Marks and seals of a log that was reopened after a crash carry higher numbers. */
@@ -120,18 +123,23 @@ export class WalSegmentReader {
     return recordKind(image, at) !== RecordKind.put || recordSequence(image, at) === lsn;
   }
 
-  #piece(segment: number, offset: number, bytes: number): SegmentImage {
+  /** `isMemory` says that it may end, or have gaps, where writers are not ready yet. */
+  #piece(
+    segment: number,
+    offset: number,
+    bytes: number,
+  ): { image: SegmentImage; isMemory: boolean } {
     const image = new SegmentImage(new ArrayBuffer(alignRecord(bytes)));
     const slab = this.#pool.resident(segment);
     const state = slab === undefined ? -1 : this.#control.get(slab.slot, SlotWord.state);
     if (slab !== undefined && state >= SlotState.active && state <= SlotState.logged) {
       const end = publishedEnd(slab.image, offset, offset + bytes);
       image.bytes.set(slab.image.bytes.subarray(offset, Math.min(end, offset + bytes)));
-      return image;
+      return { image, isMemory: true };
     }
     using file = this.#fs.open(joinPath(this.#directory, logName(segment)));
     file.readAt(image.bytes.subarray(0, bytes), offset);
-    return image;
+    return { image, isMemory: false };
   }
 }
 

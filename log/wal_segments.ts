@@ -5,7 +5,12 @@ import type { WalSegment } from "./wal_files.ts";
 /** The segments of a standalone log, ascending, and who reads them. */
 export class WalSegments {
   #all: WalSegment[] = [];
-  readonly #pins = new Map<number, number>();
+  readonly #pins: Map<number, number>;
+
+  /** Of a log that goes on after a cut: whoever reads segments `before` it keeps them still. */
+  constructor(before?: WalSegments) {
+    this.#pins = before === undefined ? new Map() : before.#pins;
+  }
 
   /** Ascending. */
   get all(): readonly WalSegment[] {

@@ -21,7 +21,7 @@ export interface WalOptions<T = Uint8Array> {
   readonly codec?: Codec<T>;
   /** Length of a segment file, and of the slab in memory that fills it, in bytes: 64 KiB to 1 GiB, rounded up to 4 KiB. Default 16 MiB. May differ from what the log was created with. */
   readonly segmentBytes?: number;
-  /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × segmentBytes` under load. */
+  /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × segmentBytes` under load, which may be 8 GiB at most. */
   readonly slabs?: number;
   /** Longest record, in bytes, 1 to 1 GiB. Default 64 MiB. Of appends only: longer ones that are in the log stay readable. */
   readonly maxRecordBytes?: number;

@@ -97,16 +97,16 @@ export class Memtable {
    * call succeeds.
    */
   rotate(bytes: number): boolean {
-    // First the new, then the old: if there is no memory for the new one, nothing is lost.
-    let slab = this.#pool.next === undefined ? undefined : this.#pool.activateNext();
-    if (slab !== undefined && slab.image.bytes.length < slabBytesFor(bytes)) {
-      // Its number is taken, so it goes its way without a record.
-      this.#seal(slab);
-      slab = undefined;
-    }
-    if (slab === undefined) {
+    // First the new, then the old: if there is no memory for the new one, nothing has changed.
+    const { next } = this.#pool;
+    const fits = next !== undefined && next.image.bytes.length >= slabBytesFor(bytes);
+    let slab: Slab | undefined;
+    if (fits) slab = this.#pool.activateNext();
+    else {
       slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
       if (slab !== undefined) this.#count(slab);
+      // Its number is taken, so it goes its way without a record.
+      if (next !== undefined) this.#seal(this.#pool.activateNext());
     }
     this.seal();
     if (slab === undefined) return false;

@@ -12,6 +12,7 @@ import {
   SegmentImage,
   SlotState,
   SlotWord,
+  UNKNOWN_SEQUENCES,
   writeFileHeader,
 } from "../wal/mod.ts";
 import { Slab } from "./slab.ts";
@@ -27,6 +28,8 @@ export interface SlabPoolOptions {
   readonly storeId: Uint8Array;
   /** Called when a slot gets memory, before the slot is used. */
   readonly onBuffer: BufferListener;
+  /** Most bytes that slabs may span which are not segments yet. Default `UNKNOWN_SEQUENCES`: so many numbers a crash skips. */
+  readonly windowBytes?: number;
 }
 
 /** How many bytes a slab needs for records of `bytes` in all. */
@@ -205,6 +208,7 @@ export class SlabPool {
 
   #fill(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
     const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
+    if (!this.#fitsWindow(slabBytes)) return undefined;
     const slot = this.#freeSlot(slabBytes);
     if (slot === -1) return undefined;
     const image = this.#imageFor(slot, slabBytes);
@@ -212,6 +216,21 @@ export class SlabPool {
     const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
     const salt = writeFileHeader(image, header);
     return this.#describe(slot, image, segment, baseSequence, salt, 0, false);
+  }
+
+  /**
+   * After a crash, numbers are skipped that may have been given to what was not in a log yet: so slabs
+   * that are no segments yet must not span more.
+   */
+  #fitsWindow(slabBytes: number): boolean {
+    const { windowBytes = UNKNOWN_SEQUENCES } = this.#options;
+    let bytes = slabBytes;
+    for (let slot = 0; slot < this.#control.slots; slot++) {
+      const state = this.#control.get(slot, SlotWord.state);
+      if (state < SlotState.next || state > SlotState.logged) continue;
+      bytes += this.#images[slot]!.bytes.length;
+    }
+    return bytes <= windowBytes;
   }
 
   /** From now on space can be taken from `start` on. */

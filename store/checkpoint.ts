@@ -1,5 +1,5 @@
 import { blobFileBytes, blobName, type BlobReference } from "../blobs/mod.ts";
-import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
+import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import { LOCK_FILE, STORE_KIND } from "../log/mod.ts";
 import {
   atomicWrite,
@@ -21,7 +21,6 @@ import {
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { INDEX_FILE } from "./index_image.ts";
-import { refuseUnknown, show } from "./options.ts";
 import type { CheckpointOptions, CheckpointReport } from "./types.ts";
 
 /** A copy reads and writes so much at a time: a few ms at most. */

@@ -11,9 +11,8 @@ import {
   type ValuePlace,
   zstd,
 } from "../codec/mod.ts";
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, refuseUnknown, show } from "../errors/mod.ts";
 import { MAX_BATCH_BYTES } from "./limits.ts";
-import { refuseUnknown, show } from "./options.ts";
 import type { Compression } from "./types.ts";
 
 /** Smallest value that is compressed, unless told: below, the call costs more than the bytes. */

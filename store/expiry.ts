@@ -1,8 +1,7 @@
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import { ExpiryTable, type HashIndex, type KeyHash } from "../index/mod.ts";
 import type { EventSource } from "./event_source.ts";
 import { ExpiredEvent } from "./events.ts";
-import { show } from "./options.ts";
 import type { Expiring } from "./types.ts";
 
 /** Keys are removed for so long in one turn of the event loop, before others get one. */

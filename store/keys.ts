@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import { KeyHasher } from "../index/mod.ts";
 import {
   MAX_KEY_BYTES,
@@ -7,7 +7,6 @@ import {
   recordKeyBytes,
   type SegmentImage,
 } from "../wal/mod.ts";
-import { show } from "./options.ts";
 import type { Key } from "./types.ts";
 
 /** Flags that say something of the key or of its value, and so belong in the index too. */

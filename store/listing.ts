@@ -1,4 +1,4 @@
-import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
+import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import {
   compareBytes,
   keyedRecords,
@@ -16,7 +16,6 @@ import {
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { boundBytes, keyOf } from "./keys.ts";
-import { refuseUnknown, show } from "./options.ts";
 import { sizesOf } from "./value_sizes.ts";
 import type { ListEntry, ListOptions } from "./types.ts";
 

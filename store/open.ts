@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import {
   type HostFactory,
   type Identity,
@@ -13,7 +13,7 @@ import { EventSource } from "./event_source.ts";
 import { FailureEvent, FlushEvent, RecoveryEvent, RotationEvent } from "./events.ts";
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
-import { type OpenOptions, type ResolvedOptions, resolveOptions, show } from "./options.ts";
+import { type OpenOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
 import { SegmentSet } from "./segment_set.ts";
 import { Store } from "./store.ts";

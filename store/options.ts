@@ -1,5 +1,6 @@
 import type { Codec } from "../codec/mod.ts";
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, integer, oneOf, refuseUnknown, show } from "../errors/mod.ts";
+import { checkSlabs } from "../log/mod.ts";
 import { DenoFs, type Fs } from "../vfs/mod.ts";
 import { MOST_FLUSH_WORKERS } from "../wal/mod.ts";
 import type { Compression, Durability } from "./types.ts";
@@ -25,7 +26,7 @@ export interface OpenOptions {
 
   /** Length of a slab, and so of a log and of most segments, in bytes: 64 KiB to 1 GiB, rounded up to 4 KiB. Default 16 MiB. Larger: fewer files; more memory, and more to replay after a crash. */
   readonly slabBytes?: number;
-  /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × slabBytes` under load; with more, bursts wait less for the disk. */
+  /** Number of slabs, 2 to 64. Default 3. Memory grows to `slabs × slabBytes` under load, which may be 8 GiB at most; with more, bursts wait less for the disk. */
   readonly slabs?: number;
   /** Threads that finish segments and share the syncing, 1 to 4. Default 2. One runs all the while, others when there is work for them; each takes some 10 MiB. */
   readonly flushWorkers?: number;
@@ -76,10 +77,8 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     most: MAX_SLAB_BYTES,
     fallback: 16 * 1024 * 1024,
   });
-  const create = options.create ?? true;
-  if (typeof create !== "boolean") {
-    throw new ArgumentError("options.create", `options.create must be a boolean: ${show(create)}`);
-  }
+  const slabs = integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 });
+  checkSlabs(slabs, slabBytes, "options.slabBytes");
   const fs = options.fs ?? new DenoFs();
   if (typeof fs !== "object" || typeof fs.openReadWrite !== "function") {
     throw new ArgumentError("options.fs", `options.fs must be a file system: ${show(fs)}`);
@@ -90,13 +89,13 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   }
   return {
     durability: resolveDurability(options.durability, "options.durability") ?? "synced",
-    create,
+    create: oneOf(options.create, "options.create", [true, false], true),
     fs,
     compression: options.compression ?? "none",
     codecs: options.codecs ?? [],
     now,
     slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
-    slabs: integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 }),
+    slabs,
     flushWorkers: integer(options.flushWorkers, "options.flushWorkers", {
       least: 1,
       most: MOST_FLUSH_WORKERS,
@@ -130,56 +129,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   };
 }
 
-/** Throws unless `options` is an object with none but `known` properties. */
-export function refuseUnknown(
-  options: unknown,
-  known: readonly string[],
-  argument: string,
-): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new ArgumentError(argument, `${argument} must be an object: ${show(options)}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new ArgumentError(
-      `${argument}.${name}`,
-      `Unknown option "${name}"; there are: ${known.join(", ")}`,
-    );
-  }
-}
-
-/** Shows an argument in a message, short. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (typeof value === "object" && value !== null) {
-    return `an object of type ${value.constructor?.name ?? "null prototype"}`;
-  }
-  return String(value);
-}
-
 /** Checks a durability; `undefined` stays what it is. */
 export function resolveDurability(value: unknown, argument: string): Durability | undefined {
-  if (value === undefined) return undefined;
-  const durability = DURABILITIES.find((known) => known === value);
-  if (durability !== undefined) return durability;
-  throw new ArgumentError(
-    argument,
-    `${argument} must be one of ${DURABILITIES.join(", ")}: ${show(value)}`,
-  );
-}
-
-function integer(
-  value: unknown,
-  argument: string,
-  range: { least: number; most: number; fallback: number },
-): number {
-  if (value === undefined) return range.fallback;
-  if (
-    typeof value === "number" && Number.isInteger(value) && value >= range.least &&
-    value <= range.most
-  ) return value;
-  throw new ArgumentError(
-    argument,
-    `${argument} must be a whole number from ${range.least} to ${range.most}: ${show(value)}`,
-  );
+  return oneOf<Durability | undefined>(value, argument, DURABILITIES, undefined);
 }

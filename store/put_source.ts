@@ -1,10 +1,9 @@
 import type { BlobFile, BlobReference } from "../blobs/mod.ts";
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import { orAborted } from "./aborting.ts";
 import { appendLocked, type WriteParts } from "./append_locked.ts";
 import { checkCondition } from "./conditions.ts";
 import type { StoreCore } from "./core.ts";
-import { show } from "./options.ts";
 import { fingerprintOf } from "./pending_writes.ts";
 import { prepareWrite } from "./write_arguments.ts";
 import { pointTo } from "./write_queue.ts";

@@ -1,7 +1,6 @@
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import { orAborted, throwIfAborted } from "./aborting.ts";
 import { appendLocked, type WriteParts } from "./append_locked.ts";
-import { show } from "./options.ts";
 import { fingerprintOf } from "./pending_writes.ts";
 import type { Key, Value } from "./types.ts";
 import { prepareWrite, valueBytes } from "./write_arguments.ts";

@@ -1,10 +1,9 @@
-import { ArgumentError, FlagstoneError } from "../errors/mod.ts";
+import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import { EXPIRY_BYTES, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
 import type { CompressionSettings, Compressor } from "./compression.ts";
 import { expiryOf } from "./expiry.ts";
 import type { KeyBuffer } from "./keys.ts";
 import { MAX_BATCH_BYTES } from "./limits.ts";
-import { refuseUnknown, show } from "./options.ts";
 import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { BatchOperation, Value } from "./types.ts";
 import { conditionOf, NO_CONDITION } from "./write_settings.ts";

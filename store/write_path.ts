@@ -1,11 +1,10 @@
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, show } from "../errors/mod.ts";
 import { publishRecord, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
 import { throwIfAborted } from "./aborting.ts";
 import { Appender } from "./appender.ts";
 import { checkCondition, checkConditions } from "./conditions.ts";
 import type { StoreCore } from "./core.ts";
 import { MAX_BATCH_BYTES } from "./limits.ts";
-import { show } from "./options.ts";
 import { putSource } from "./put_source.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
 import type {

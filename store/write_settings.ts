@@ -1,8 +1,8 @@
 import type { Codecs } from "../codec/mod.ts";
-import { ArgumentError } from "../errors/mod.ts";
+import { ArgumentError, refuseUnknown, show } from "../errors/mod.ts";
 import { type CompressionSettings, resolveCompression } from "./compression.ts";
 import { expiryOf } from "./expiry.ts";
-import { refuseUnknown, resolveDurability, show } from "./options.ts";
+import { resolveDurability } from "./options.ts";
 import type {
   DeleteOptions,
   Durability,

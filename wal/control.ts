@@ -49,6 +49,8 @@ export const Word = {
   rotateWanted: 66,
   /** Milliseconds after which the gap of an attached writer is closed; 0 = nobody is attached. Writer: main. */
   gapTimeoutMs: 67,
+  /** Counts registrations of attached writers. Writers: who attaches. */
+  registrations: 68,
 } as const;
 
 /** Writers of a log: main, and up to 15 that are attached. Four bits of `reserved` name them. */
@@ -164,7 +166,7 @@ const MAX_FAILURE_MESSAGE = 600;
 
 /** Words of one attached writer, relative to its base: see {@linkcode Control.writer}. Writer: itself, unless said otherwise. */
 export const WriterWord = {
-  /** 1 = taken. Writers: who attaches, by compare-and-exchange; the log worker when it gives up on the writer. */
+  /** Which registration has it, 0 = none. Writers: who attaches, by compare-and-exchange; the log worker when it gives up on the writer. */
   life: 0,
   /** Slot in which it is about to take space, or has. */
   slot: 1,
@@ -174,6 +176,12 @@ export const WriterWord = {
   bytes: 3,
   /** Where the newest space ended that it is known to have taken, and in which segment. Writers: whoever takes the space after it; itself. */
   won: 4,
+  /** Counts the times that somebody asked whether the thread is still there. Writers: who finds no room to attach. The writer waits on it. */
+  asked: 5,
+  /** The newest of those that it has answered. */
+  answered: 6,
+  /** When the newest was asked, in seconds. Writers: as `asked`. */
+  askedAt: 7,
 } as const;
 
 /** Value of `reserved`: space is taken up to `end`, a multiple of 8, last by `writer`, 0 being main. */

@@ -10,8 +10,8 @@ import { type LogScan, scanLog } from "./scan.ts";
 const NO_KEY = new Int32Array(0);
 
 /**
- * So many sequence numbers may have been given to writes that never reached the disk: as many as all
- * slabs of a store may have bytes.
+ * So many sequence numbers may have been given to writes that never reached the disk: as many as the
+ * slabs that are no segments yet may have bytes (`checkSlabs`, `SlabPool`).
  */
 export const UNKNOWN_SEQUENCES = 2 ** 33;
 

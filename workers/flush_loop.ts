@@ -88,6 +88,11 @@ export class FlushLoop implements Loop {
     return !closing && this.#disk.isWorthWaiting && !this.#control.failed;
   }
 
+  /** See {@linkcode Loop.isWaitingForSpace}. */
+  get isWaitingForSpace(): boolean {
+    return this.#disk.isWorthWaiting;
+  }
+
   /** Nothing stays open between steps. */
   close(): void {}
 

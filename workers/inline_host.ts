@@ -7,6 +7,9 @@ import { LogLoop } from "./log_loop.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import { SlabTable } from "./slab_table.ts";
 
+/** How long after a try that found no space on the disk the next one comes. */
+const RETRY_MS = 250;
+
 /** A loop, and whether a step of it is scheduled. */
 interface InlineWorker {
   readonly role: Role;
@@ -28,6 +31,8 @@ export class InlineHost implements Host {
   readonly #slabs: SlabTable;
   readonly #workers: InlineWorker[];
   readonly #schedule: Scheduler;
+  #retries: boolean;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #listener: (() => void) | undefined;
   #seen = 0;
 
@@ -37,7 +42,7 @@ export class InlineHost implements Host {
     fs: Fs,
     directory: string,
     finish: FinishMode = "segment",
-    schedule: Scheduler = queueMicrotask,
+    schedule?: Scheduler,
     flushWorkers = 2,
   ) {
     this.#control = control;
@@ -53,7 +58,9 @@ export class InlineHost implements Host {
         WorkerLife.running,
       );
     }
-    this.#schedule = schedule;
+    this.#schedule = schedule ?? queueMicrotask;
+    // A simulation decides itself what time passes.
+    this.#retries = schedule === undefined;
   }
 
   /** See {@linkcode Host.start}. */
@@ -85,6 +92,8 @@ export class InlineHost implements Host {
 
   /** See {@linkcode Host.stop}. */
   async stop(timeoutMs: number): Promise<boolean> {
+    this.#retries = false;
+    clearTimeout(this.#retryTimer);
     const { promise: late, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), timeoutMs);
     const ended = await Promise.race([this.#drain().then(() => true), late]);
@@ -135,9 +144,22 @@ export class InlineHost implements Host {
     }
     // A gathering loop is called again at the end of main's turn.
     if (result === StepResult.worked) this.#call(worker);
+    else if (this.#retries && this.#retryTimer === undefined) this.#retryWhileFull();
     if (Atomics.load(words, Word.logDoorbell) !== logBell) this.ring(Role.log);
     if (Atomics.load(words, Word.flushDoorbell) !== flushBell) this.ring(Role.flush);
     this.#tell();
+  }
+
+  /** While the disk is full, both loops try again now and then, as they do in threads of their own. */
+  #retryWhileFull(): void {
+    if (!this.#workers.some(({ loop }) => loop.isWaitingForSpace)) return;
+    if (this.#control.failed) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.ring(Role.log);
+      this.ring(Role.flush);
+    }, RETRY_MS);
+    Deno.unrefTimer(this.#retryTimer);
   }
 
   #tell(): void {

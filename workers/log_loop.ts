@@ -198,6 +198,11 @@ export class LogLoop implements Loop {
     return Math.min(this.#syncMs / 2, MAX_PATIENCE_MS);
   }
 
+  /** See {@linkcode Loop.isWaitingForSpace}. */
+  get isWaitingForSpace(): boolean {
+    return this.#disk.isWorthWaiting;
+  }
+
   /** Closes the log's file, without any sync. */
   close(): void {
     this.#file?.close();

@@ -53,7 +53,9 @@ export class LogSync {
 
   /** Main keeps promises; the log worker may go on to sync what comes after, a flush worker to give names. */
   becameDurable(slot: number): void {
-    this.#raise(slot, this.#control.get(slot, SlotWord.end));
+    const end = this.#control.get(slot, SlotWord.end);
+    // Who tries again, on a full disk, has no news: the rings would call it at once, for ever.
+    if (this.#control.get(slot, SlotWord.synced) < end) this.#raise(slot, end);
   }
 
   /** The oldest full log that is not durable, if somebody waits for it or for what comes after it. */

@@ -23,6 +23,8 @@ export interface Loop {
    * Says `gathering` of work that more may be about to join, unless `hurry` is true: do it now.
    */
   step(hurry: boolean): StepResult;
+  /** True while there is work for which the disk had no space, and which is worth another try after a while. */
+  readonly isWaitingForSpace: boolean;
   /** How long work may be left alone for more to join it, in milliseconds. */
   readonly patienceMs: number;
   /** Leaves things as they should be for a long pause, or for ever if `closing`. Returns true if that made new work. */

@@ -88,6 +88,8 @@ export class WorkerHost implements Host {
     const { life } = workerWords(this.#control, role, worker);
     const { running, leaving, absent } = WorkerLife;
     if (Atomics.load(words, life) === running || this.#control.failed) return;
+    // Nobody starts work for a log that is being closed: it might go on after that.
+    if (Atomics.load(words, Word.stop) !== 0) return;
     // In this order: a worker that was leaving may be absent by the second look, never the reverse.
     const taken = Atomics.compareExchange(words, life, leaving, running) === leaving ||
       Atomics.compareExchange(words, life, absent, running) === absent;

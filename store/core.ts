@@ -1,3 +1,4 @@
+import { BlockCache } from "./block_cache.ts";
 import { type Codecs } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { ExpiryTable, HashIndex } from "../index/mod.ts";
@@ -61,6 +62,7 @@ export class StoreCore {
   readonly segments: SegmentSet;
   readonly log: LogWriter;
   readonly events: EventSource;
+  readonly blocks: BlockCache;
   readonly locks: KeyLocks = new KeyLocks();
   readonly pending: PendingWrites;
   readonly codecs: Codecs;
@@ -91,6 +93,7 @@ export class StoreCore {
   constructor(parts: CoreParts) {
     this.directory = parts.directory;
     this.options = parts.options;
+    this.blocks = new BlockCache(parts.options.readCacheBytes);
     this.pending = new PendingWrites(parts.options.maxWaitingBytes);
     this.identity = parts.identity;
     this.keys = parts.keys;
@@ -175,6 +178,15 @@ export class StoreCore {
   async flush(): Promise<void> {
     await this.pending.settled();
     await this.log.flush();
+  }
+
+  /** Resolves when every full log is a segment, but for those for which the disk has no space. */
+  async completed(): Promise<void> {
+    try {
+      await this.log.flushed();
+    } catch (error) {
+      if (!(error instanceof FlagstoneError) || error.code !== "NO_SPACE") throw error;
+    }
   }
 
   /**

@@ -36,7 +36,9 @@ export interface OpenOptions {
   readonly stallTimeoutMs?: number;
   /** Milliseconds without progress of the disk, while writes wait for it, after which a `slowdisk` event is told; 10 to 600000. Default 1000. Costs nothing unless somebody listens. */
   readonly slowDiskMs?: number;
-  /** Bytes of writes that may wait for memory or for their keys, 64 KiB to 1 TiB. Default 256 MiB. A write that would have to wait beyond it is refused with `BUSY`; one alone may be larger. */
+  /** Bytes of blocks of segments that are kept in memory for small gets, 0 to 16 GiB. Default 32 MiB, taken when they are first needed; 0: none, every get of a sealed record is a system call. */
+  readonly readCacheBytes?: number;
+  /** Bytes of writes that may wait for memory or for their keys, 64 KiB to 1 TiB. Default 1 GiB. A write that would have to wait beyond it is refused with `BUSY`; one alone may be larger. */
   readonly maxWaitingBytes?: number;
   /** `close` leaves an image of the index, if it spares the next `open` the reading of so many keys, and of a sixteenth of all. Default 20000: reading those takes about 10 ms. Writing costs some 45 bytes a key on disk: about 0.1 s for a million, 0.6 s for ten. 2^53 - 1: never. */
   readonly indexImageKeys?: number;
@@ -68,6 +70,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "idleWorkerMs",
     "stallTimeoutMs",
     "slowDiskMs",
+    "readCacheBytes",
     "maxWaitingBytes",
     "indexImageKeys",
   ];
@@ -116,10 +119,15 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
       most: 600_000,
       fallback: 1000,
     }),
+    readCacheBytes: integer(options.readCacheBytes, "options.readCacheBytes", {
+      least: 0,
+      most: 16 * 1024 ** 3,
+      fallback: 32 * 1024 * 1024,
+    }),
     maxWaitingBytes: integer(options.maxWaitingBytes, "options.maxWaitingBytes", {
       least: 64 * 1024,
       most: 1024 ** 4,
-      fallback: 256 * 1024 * 1024,
+      fallback: 1024 ** 3,
     }),
     indexImageKeys: integer(options.indexImageKeys, "options.indexImageKeys", {
       least: 0,

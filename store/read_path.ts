@@ -59,7 +59,7 @@ export class ReadPath {
     const at = this.#room(length);
     const image = at === -1 ? new SegmentImage(new ArrayBuffer(alignRecord(length))) : this.#chunk;
     const start = Math.max(at, 0);
-    reader.readAt(image.bytes.subarray(start, start + length), offset);
+    core.blocks.read(reader, segment, offset, image.bytes, start, length);
     const stored = this.#verified(image, start, offset, length, reader);
     if (stored === undefined) return undefined;
     if (isExternal(image, start)) return readBlobSync(core.blobs, core.blobs.decode(stored));

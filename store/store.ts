@@ -276,6 +276,7 @@ export class Store extends EventTarget implements AsyncDisposable {
       blobFiles: core.blobs.size,
       blobBytes: core.blobs.bytes,
       slabMemoryBytes: pool.memoryBytes,
+      readCacheMemoryBytes: core.blocks.memoryBytes,
       indexMemoryBytes: core.index.memoryBytes,
       slabs: {
         free: pool.count(SlotState.free),
@@ -305,6 +306,7 @@ export class Store extends EventTarget implements AsyncDisposable {
   async verify(): Promise<VerifyReport> {
     this.#core.assertOpen();
     await this.#core.flush();
+    await this.#core.completed();
     return await new Verification(this.#core).run();
   }
 

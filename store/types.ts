@@ -193,6 +193,8 @@ export interface StoreStats {
   readonly blobBytes: number;
   /** Memory of slabs, in bytes. */
   readonly slabMemoryBytes: number;
+  /** Memory of the read cache, in bytes: see `OpenOptions.readCacheBytes`. */
+  readonly readCacheMemoryBytes: number;
   /** Memory of the index, in bytes. */
   readonly indexMemoryBytes: number;
   /** Slabs free, taking writes, waiting for the log worker, waiting for the flush worker, and serving reads. */

@@ -1,0 +1,113 @@
+/** Bytes of a block: a page of the system's own cache, which costs hardly more to read than one record. */
+export const CACHE_BLOCK_BYTES = 4096;
+const BLOCK_SHIFT = 12;
+/** Blocks of a set; a block may be in any place of its set. */
+const WAYS = 8;
+/** Records up to this length are read by way of the cache: of larger ones a block holds too few. */
+export const MOST_CACHED_BYTES = CACHE_BLOCK_BYTES;
+
+/** What blocks are read from: a sealed segment. */
+export interface BlockSource {
+  readonly fileBytes: number;
+  /** Fills `into` from `offset`, or throws. */
+  readAt(into: Uint8Array, offset: number): void;
+}
+
+/**
+ * Blocks of sealed segments in memory, for small records: a system call costs several times as much
+ * as the rest of a get. What comes out is verified like what comes from the disk.
+ *
+ * The cache is 8-way set associative, as those of processors are, so that looking up is a few
+ * comparisons and nothing has to be moved or removed. In each set, CLOCK chooses what goes. Segment
+ * numbers are never given twice and sealed segments never change, so nothing in it becomes wrong.
+ */
+export class BlockCache {
+  readonly #sets: number;
+  /** Segment and number of the block in each place, interleaved; 0 is no segment. */
+  readonly #tags: Uint32Array;
+  /** 1 = used since the hand was there. */
+  readonly #used: Uint8Array;
+  readonly #hands: Uint8Array;
+  #blocks: Uint8Array | undefined;
+
+  /** A cache of `bytes`; less than one set is none. Its memory is taken when it is first used. */
+  constructor(bytes: number) {
+    const sets = Math.floor(bytes / (CACHE_BLOCK_BYTES * WAYS));
+    // A power of two, so that the set is a few bits of a hash.
+    this.#sets = sets === 0 ? 0 : 2 ** Math.floor(Math.log2(sets));
+    this.#tags = new Uint32Array(this.#sets * WAYS * 2);
+    this.#used = new Uint8Array(this.#sets * WAYS);
+    this.#hands = new Uint8Array(this.#sets);
+  }
+
+  /** Bytes of blocks that it has memory for. */
+  get memoryBytes(): number {
+    return this.#blocks?.length ?? 0;
+  }
+
+  /** Copies `[offset, offset + length)` of a segment to `start` in `into`. Throws what `reader` throws. */
+  read(
+    reader: BlockSource,
+    segment: number,
+    offset: number,
+    into: Uint8Array,
+    start: number,
+    length: number,
+  ): void {
+    if (this.#sets === 0 || length > MOST_CACHED_BYTES) {
+      return reader.readAt(into.subarray(start, start + length), offset);
+    }
+    const end = offset + length;
+    let at = offset;
+    while (at < end) {
+      const block = at >>> BLOCK_SHIFT;
+      const blockStart = block * CACHE_BLOCK_BYTES;
+      const place = this.#place(reader, segment, block);
+      const from = place * CACHE_BLOCK_BYTES + at - blockStart;
+      const part = Math.min(end, blockStart + CACHE_BLOCK_BYTES) - at;
+      into.set(this.#blocks!.subarray(from, from + part), start + at - offset);
+      at += part;
+    }
+  }
+
+  /** The place of a block, which is read if it is not there. */
+  #place(reader: BlockSource, segment: number, block: number): number {
+    const tags = this.#tags;
+    const hash = Math.imul(Math.imul(segment, 0x9e3779b1) ^ block, 0x85ebca6b);
+    const set = (hash ^ (hash >>> 15)) & (this.#sets - 1);
+    const first = set * WAYS;
+    for (let place = first; place < first + WAYS; place++) {
+      if (tags[2 * place + 1] === block && tags[2 * place] === segment) {
+        this.#used[place] = 1;
+        return place;
+      }
+    }
+    return this.#load(reader, segment, block, set);
+  }
+
+  #load(reader: BlockSource, segment: number, block: number, set: number): number {
+    const blocks = this.#blocks ??= new Uint8Array(this.#sets * WAYS * CACHE_BLOCK_BYTES);
+    const place = set * WAYS + this.#victim(set);
+    const at = place * CACHE_BLOCK_BYTES;
+    const offset = block * CACHE_BLOCK_BYTES;
+    const bytes = Math.min(CACHE_BLOCK_BYTES, reader.fileBytes - offset);
+    // Should the read fail, the place must not be taken for what it was, or will be.
+    this.#tags[2 * place] = 0;
+    reader.readAt(blocks.subarray(at, at + bytes), offset);
+    this.#tags[2 * place] = segment;
+    this.#tags[2 * place + 1] = block;
+    this.#used[place] = 0;
+    return place;
+  }
+
+  /** CLOCK: the first way from the hand on that was not used since the hand was there. */
+  #victim(set: number): number {
+    for (;;) {
+      const way = this.#hands[set]!;
+      this.#hands[set] = (way + 1) % WAYS;
+      const place = set * WAYS + way;
+      if (this.#used[place] === 0) return way;
+      this.#used[place] = 0;
+    }
+  }
+}

@@ -49,6 +49,7 @@ for (
 
 const COUNT = 100_000;
 const WAVE = 1000;
+const MANY = 100;
 
 async function filled(bytes: number, count: number): Promise<string> {
   const store = await openStore({ durability: "written" });
@@ -71,6 +72,21 @@ function benchReads(name: string, store: Store, prefix: string, count: number): 
   });
 }
 
+/** Keys put one after another, and keys from anywhere, by `getMany` and by `get`. */
+function benchMany(what: string, store: Store, count: number): void {
+  for (const [order, step] of [["neighbours", 1], ["scattered", 7919]] as const) {
+    let at = 0;
+    const next = () => Array.from({ length: MANY }, () => `k${at = (at + step) % count}`);
+    const group = `many ${what} ${order}`;
+    Deno.bench(`getMany, ${MANY} ${order}, ${what}`, { group }, async () => {
+      await store.getMany(next());
+    });
+    Deno.bench(`get, ${MANY} ${order}, ${what}`, { group, baseline: true }, async () => {
+      await Promise.all(next().map((key) => store.get(key)));
+    });
+  }
+}
+
 const hot = await openStore({ durability: "memory" });
 for (let i = 0; i < COUNT; i++) hot.put(`k${i}`, value(100));
 await hot.flush();
@@ -81,6 +97,7 @@ for (const [bytes, count] of [[100, COUNT], [1024, COUNT], [65_536, 2000]] as co
   const store = await open(await filled(bytes, count));
   stores.push(store);
   benchReads(`get, from a segment, ${bytes} B`, store, "k", count);
+  benchMany(`${bytes} B`, store, count);
 }
 
 const directory = await filled(100, 500_000);

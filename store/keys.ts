@@ -53,6 +53,12 @@ export class KeyBuffer {
     this.hash.hash(this.words, this.length);
   }
 
+  /** Throws as `set` does; what the buffer holds then counts for nothing. */
+  check(key: Key): void {
+    const isShort = typeof key === "string" && key.length > 0 && key.length <= SHORT_KEY_LENGTH;
+    if (!isShort || !key.isWellFormed()) this.set(key);
+  }
+
   /** Takes in bytes that are known to be a key, and hashes them. */
   load(bytes: Uint8Array, flags: number): void {
     this.#setBytes(bytes);

@@ -60,7 +60,7 @@ export class ReadPath {
     const image = at === -1 ? new SegmentImage(new ArrayBuffer(alignRecord(length))) : this.#chunk;
     const start = Math.max(at, 0);
     core.blocks.read(reader, segment, offset, image.bytes, start, length);
-    const stored = this.#verified(image, start, offset, length, reader);
+    const stored = this.verified(image, start, offset, length, reader);
     if (stored === undefined) return undefined;
     if (isExternal(image, start)) return readBlobSync(core.blobs, core.blobs.decode(stored));
     if (!isCompressed(image, start)) return stored;
@@ -108,6 +108,18 @@ export class ReadPath {
     const part = partOf(options, sizesOf(core, keys.length).size);
     // Begun at once: the slab may serve something else, and the file be gone, when the first byte is asked for.
     return streams.stream(bytesOf(this.#getSlowly()), part);
+  }
+
+  /**
+   * True if the newest value of `key` is in a segment's file, and in no slab: `index` then says where.
+   * The key is in `keys`.
+   */
+  placeInFile(key: Key): boolean {
+    const core = this.#core;
+    core.keys.set(key);
+    return core.pending.find(core.keys) === undefined && core.find() &&
+      (core.index.flags & RecordFlag.external) === 0 &&
+      core.log.pool.resident(core.index.segment) === undefined;
   }
 
   /** See `Store.has`. */
@@ -171,7 +183,7 @@ export class ReadPath {
     if (length > SYNC_READ_BYTES) await reader.readAtAsync(into, offset);
     else reader.readAt(into, offset);
     keys.load(key, 0);
-    const stored = this.#verified(image, 0, offset, length, reader);
+    const stored = this.verified(image, 0, offset, length, reader);
     if (stored === undefined) return undefined;
     if (isExternal(image, 0)) return await readBlob(blobs, blobs.decode(stored));
     if (!isCompressed(image, 0)) return stored;
@@ -190,7 +202,7 @@ export class ReadPath {
       const reader = segments.reader(segment);
       const image = new SegmentImage(new ArrayBuffer(alignRecord(length)));
       reader.readAt(image.bytes.subarray(0, length), offset);
-      stored = this.#verified(image, 0, offset, length, reader);
+      stored = this.verified(image, 0, offset, length, reader);
     }
     return stored && blobs.decode(stored);
   }
@@ -237,7 +249,7 @@ export class ReadPath {
   }
 
   /** The stored value of a record that was read from a file to `start` in `image`, once it is known to be right. */
-  #verified(
+  verified(
     image: SegmentImage,
     start: number,
     offset: number,

@@ -5,6 +5,7 @@ import { leaveIndexImage } from "./close_image.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
 import { listKeys } from "./listing.ts";
+import { readMany } from "./read_many.ts";
 import { ReadPath } from "./read_path.ts";
 import type {
   BatchOperation,
@@ -230,9 +231,14 @@ export class Store extends EventTarget implements AsyncDisposable {
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** The values of `keys`, in their order. */
+  /**
+   * The values of `keys`, in their order. Faster than as many calls of `get`: values that are
+   * neighbours on the disk are read together (and share memory, up to 64 KiB, which lives as long as
+   * one of them). Wrong keys are refused before anything is read. Not a snapshot if there are more
+   * than 1024 keys: others get their turn in between.
+   */
   async getMany(keys: readonly Key[]): Promise<(Uint8Array | undefined)[]> {
-    return await Promise.all(Array.from(keys, (key) => this.get(key)));
+    return await readMany(this.#core, this.#reads, keys);
   }
 
   /** Whether `key` has a value; reads no file. */

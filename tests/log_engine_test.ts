@@ -46,6 +46,25 @@ Deno.test("a record is durable only once all older segments are", () => {
   assert.equal(engine.control.get(slab.slot, SlotWord.synced), end);
 });
 
+Deno.test("an empty log that made room for a larger record does not come back as the end of all", () => {
+  // It was removed, but neither that nor its seal was durable when newer records were taken for it:
+  // it could come back without its seal, and as the first log without one it ended the others.
+  const fs = new CrashFs();
+  const engine = new Engine(fs);
+  for (let i = 0; i < 2; i++) engine.append(8000, false);
+  exhaust(engine.flush);
+  engine.append(90_000, false);
+  exhaust(engine.log);
+  exhaust(engine.flush);
+  const { slab, end } = engine.append(100, true);
+  exhaust(engine.log);
+  assert.equal(slab.segment, 3);
+  assert.equal(engine.control.get(slab.slot, SlotWord.synced), end);
+  for (let seed = 0; seed < 200; seed++) {
+    assert.equal(recover(fs.crashClone({ seed })).active?.segment, 3, `seed ${seed}`);
+  }
+});
+
 Deno.test("the flush worker syncs a log that somebody waits for before it seals any", () => {
   const fs = new MemFs();
   const engine = new Engine(fs);

@@ -206,9 +206,11 @@ export class LogRecovery {
     const { salt } = header;
     this.#writeAgain(log, scan);
     this.#cutTail(log, scan);
-    const baseSequence = continuedBase(scan, header, this.#lastSequence);
+    // A newer log, of which nothing was left, has numbers beyond it: they are skipped, so a mark must say so.
+    const closed = scan.closed && this.#lastSequence <= scan.lastSequence;
+    const baseSequence = continuedBase({ ...scan, closed }, header, this.#lastSequence);
     const room = image.bytes.length - SEAL_SPACE_BYTES - scan.end;
-    if (!scan.closed && room < RECORD_HEADER_BYTES) {
+    if (!closed && room < RECORD_HEADER_BYTES) {
       // No room for a mark: the seal says which numbers are skipped, and the log is complete.
       const sealed = leaveRecord(file, image, RecordKind.seal, scan.end, baseSequence, salt);
       file.sync();
@@ -218,11 +220,9 @@ export class LogRecovery {
       return undefined;
     }
     const { mark } = RecordKind;
-    const end = scan.closed
-      ? scan.end
-      : leaveRecord(file, image, mark, scan.end, baseSequence, salt);
+    const end = closed ? scan.end : leaveRecord(file, image, mark, scan.end, baseSequence, salt);
     file.sync();
-    return { image, segment, salt, end, baseSequence, closed: scan.closed };
+    return { image, segment, salt, end, baseSequence, closed };
   }
 
   /**

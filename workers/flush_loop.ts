@@ -1,6 +1,6 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import { finishSegment, writeFooter } from "../segment/mod.ts";
-import { type Fs, joinPath } from "../vfs/mod.ts";
+import { type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import {
   type Control,
   createLog,
@@ -216,8 +216,10 @@ export class FlushLoop implements Loop {
       control.set(slot, SlotWord.fileBytes, end);
       this.#sync.becameDurable(slot);
     } else if (control.get(slot, SlotWord.fileBytes) === 0) {
-      // A slab that had to make room for a larger one before it held anything.
+      // A slab that had to make room for a larger one before it held anything. Its seal may not be
+      // durable: were the file to come back without it, it would count as the end of the log.
       this.#fs.remove(joinPath(this.#directory, logName(segment)));
+      syncDirectory(this.#fs, this.#directory);
       this.#sync.becameDurable(slot);
     } else {
       this.#sync.becameDurable(slot);

@@ -1,0 +1,118 @@
+/**
+ * Puts at full speed for a while, each awaited, durably: `deno run --allow-read --allow-write
+ * bench/sustained_bench.ts [seconds] [directory]`. 60 s take some 20 to 50 GB of disk.
+ *
+ * Prints for 1 KiB from 256 writers, and for 1 MiB from 8: throughput of the first and the last sixth,
+ * the event loop's delay, memory, and for 1 MiB what a plain loop of writes and fdatasyncs of 8 MiB
+ * into one file does on the same disk, before and after.
+ */
+import { open } from "../mod.ts";
+
+const MIB = 1024 * 1024;
+/** A timer fires no earlier than this. */
+const TIMER_MS = 1;
+
+function noise(bytes: number): Uint8Array<ArrayBuffer> {
+  const content = new Uint8Array(bytes);
+  for (let at = 0; at < bytes; at += 65_536) {
+    crypto.getRandomValues(content.subarray(at, at + 65_536));
+  }
+  return content;
+}
+
+function percentile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+}
+
+/** MB/s of writing and syncing 8 MiB at a time. */
+function rawRate(path: string, bytes: number): number {
+  const piece = noise(8 * MIB);
+  using file = Deno.openSync(path, { create: true, write: true, truncate: true });
+  const startedMs = performance.now();
+  for (let at = 0; at < bytes; at += piece.length) {
+    for (let done = 0; done < piece.length;) done += file.writeSync(piece.subarray(done));
+    file.syncDataSync();
+  }
+  const rate = bytes / (performance.now() - startedMs) / 1000;
+  Deno.removeSync(path);
+  return rate;
+}
+
+interface Figures {
+  readonly ratesMbs: readonly number[];
+  readonly delaysMs: readonly number[];
+  readonly rssMib: readonly number[];
+}
+
+async function sustain(
+  directory: string,
+  valueBytes: number,
+  writers: number,
+  seconds: number,
+): Promise<Figures> {
+  const values = Array.from({ length: 16 }, () => noise(valueBytes));
+  const parts = 6;
+  const bytes = new Array<number>(parts).fill(0);
+  const delaysMs: number[] = [];
+  const rssMib: number[] = [];
+  const store = await open(directory);
+  const startedMs = performance.now();
+  const endMs = startedMs + seconds * 1000;
+  let next = 0;
+  const watch = async () => {
+    for (let part = -1; performance.now() < endMs;) {
+      const before = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, TIMER_MS));
+      delaysMs.push(Math.max(0, performance.now() - before - TIMER_MS));
+      const now = Math.floor((before - startedMs) / (seconds * 1000 / parts));
+      if (now > part) rssMib.push(Math.round(Deno.memoryUsage().rss / MIB));
+      part = now;
+    }
+  };
+  const write = async () => {
+    while (performance.now() < endMs) {
+      const i = next++;
+      await store.put(`key:${String(i).padStart(10, "0")}`, values[i % values.length]!);
+      const part = Math.floor((performance.now() - startedMs) / (seconds * 1000 / parts));
+      bytes[Math.min(part, parts - 1)]! += valueBytes;
+    }
+  };
+  await Promise.all([watch(), ...Array.from({ length: writers }, write)]);
+  await store.close();
+  const partMs = seconds * 1000 / parts;
+  return {
+    ratesMbs: bytes.map((sum) => sum / partMs / 1000),
+    delaysMs: delaysMs.sort((a, b) => a - b),
+    rssMib,
+  };
+}
+
+const seconds = Number(Deno.args[0] ?? 60);
+const root = await Deno.makeTempDir(Deno.args[1] === undefined ? {} : { dir: Deno.args[1] });
+try {
+  for (const [valueBytes, writers] of [[1024, 256], [MIB, 8]] as const) {
+    const isLarge = valueBytes === MIB;
+    const before = isLarge ? rawRate(`${root}/raw`, 512 * MIB) : 0;
+    const directory = `${root}/store`;
+    const { ratesMbs, delaysMs, rssMib } = await sustain(directory, valueBytes, writers, seconds);
+    await Deno.remove(directory, { recursive: true });
+    const after = isLarge ? rawRate(`${root}/raw`, 512 * MIB) : 0;
+    const mean = ratesMbs.reduce((sum, rate) => sum + rate, 0) / ratesMbs.length;
+    console.log(`${valueBytes} B, ${writers} writers, ${seconds} s`);
+    console.log(`  MB/s by sixths       ${ratesMbs.map((rate) => rate.toFixed(0)).join("  ")}`);
+    console.log(`  last / first         ${(ratesMbs.at(-1)! / ratesMbs[0]!).toFixed(2)}`);
+    console.log(`  memory MiB           ${rssMib.join("  ")}`);
+    const delays = [0.5, 0.99, 0.999, 1].map((part) => percentile(delaysMs, part).toFixed(1));
+    console.log(
+      `  event loop delay ms  p50 ${delays[0]}  p99 ${delays[1]}  p99.9 ${delays[2]}  most ${
+        delays[3]
+      }`,
+    );
+    if (isLarge) {
+      console.log(`  write+fdatasync MB/s ${before.toFixed(0)} before, ${after.toFixed(0)} after`);
+      console.log(`  of that              ${(2 * mean / (before + after)).toFixed(2)}`);
+    }
+  }
+} finally {
+  await Deno.remove(root, { recursive: true });
+}

@@ -53,8 +53,6 @@ async function copyDir(from: string, to: string): Promise<void> {
 
 async function main(keys: number, root: string): Promise<void> {
   const dir = `${root}/store`;
-  await Deno.remove(root, { recursive: true }).catch(() => {});
-  await Deno.mkdir(root, { recursive: true });
   const figures: Record<string, number> = {};
   const store = await open(dir, { durability: "memory" });
   await fill(store, 0, keys, keys);
@@ -99,8 +97,14 @@ async function main(keys: number, root: string): Promise<void> {
     figures[`${what}: records in the log`] = records;
   }
   console.table(figures);
-  await Deno.remove(root, { recursive: true });
 }
 
 if (Deno.args[0] === "die") await writeAndDie(Deno.args[1]!, Number(Deno.args[2]));
-else await main(Number(Deno.args[0] ?? 1_000_000), Deno.args[1] ?? await Deno.makeTempDir());
+else {
+  const root = await Deno.makeTempDir(Deno.args[1] === undefined ? {} : { dir: Deno.args[1] });
+  try {
+    await main(Number(Deno.args[0] ?? 1_000_000), root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BlockCache, CACHE_BLOCK_BYTES, MOST_CACHED_BYTES } from "../store/block_cache.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
-import { failsWith, noise, placeOn, SMALL } from "./_support.ts";
+import { failsWith, noise, placeOn, randomOf, SMALL } from "./_support.ts";
 
 /** A segment of `bytes`, which counts how often it is read. */
 class Source {
   reads = 0;
+  onRead = (_bytes: number) => {};
   readonly content: Uint8Array;
 
   constructor(bytes: number, seed: number) {
@@ -20,6 +21,7 @@ class Source {
   readAt(into: Uint8Array, offset: number): void {
     assert(offset + into.length <= this.content.length, "never reads beyond the end");
     this.reads++;
+    this.onRead(into.length);
     into.set(this.content.subarray(offset, offset + into.length));
   }
 }
@@ -78,6 +80,27 @@ Deno.test("a large record goes past the cache, and so does everything where ther
   read(none, source, 1, 5, 100);
   assert.equal(source.reads, 3);
   assert.equal(none.memoryBytes, 0);
+});
+
+Deno.test("reads without pattern of far more than fits leave the cache alone, until there is a pattern", () => {
+  const blocks = 640;
+  const source = new Source(blocks * CACHE_BLOCK_BYTES, 1);
+  const cache = new BlockCache(32 * CACHE_BLOCK_BYTES);
+  const random = randomOf(7);
+  const readSome = (count: number, among: number) => {
+    let whole = 0;
+    source.onRead = (bytes) => whole += bytes === CACHE_BLOCK_BYTES ? 1 : 0;
+    const before = source.reads;
+    for (let i = 0; i < count; i++) {
+      read(cache, source, 1, Math.floor(random() * (among * CACHE_BLOCK_BYTES - 100)), 100);
+    }
+    return { whole, records: source.reads - before - whole };
+  };
+  readSome(10_000, blocks);
+  const { whole, records } = readSome(10_000, blocks);
+  assert(records > 10 * whole, `${records} records, ${whole} blocks`);
+  readSome(10_000, 20);
+  assert.deepEqual(readSome(10_000, 20), { whole: 0, records: 0 });
 });
 
 Deno.test("a get after a read that failed reads again", async () => {

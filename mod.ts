@@ -25,6 +25,8 @@ export {
   type CheckpointReport,
   type Compression,
   type CompressionOptions,
+  DegradedEvent,
+  type DegradedStats,
   type DeleteOptions,
   type Durability,
   type Entry,

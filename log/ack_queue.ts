@@ -55,6 +55,15 @@ export class AckQueue {
     while (this.#head < this.#tail) this.#rejects[this.#head++ & this.#mask]!(reason);
   }
 
+  /** Keeps all promises, though nothing came of them: numbers become 0, and what is none stays. */
+  waive(): void {
+    while (this.#head < this.#tail) {
+      const at = this.#head++ & this.#mask;
+      const value = this.#values[at]!;
+      this.#resolves[at]!((typeof value === "number" ? 0 : value) as never);
+    }
+  }
+
   #grow(): void {
     const capacity = (this.#mask + 1) * 2;
     const ends = new Float64Array(capacity);

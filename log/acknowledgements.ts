@@ -104,6 +104,13 @@ export class Acknowledgements {
     this.#waiters.rejectAll(reason);
   }
 
+  /** Resolves writes, with 0 for their versions; who waits for what is durable is told `reason`. */
+  waive(reason: unknown): void {
+    this.#written.waive();
+    this.#synced.waive();
+    this.#waiters.rejectAll(reason);
+  }
+
   #lookWhetherFresh(): void {
     const [oldest] = this.#undurable;
     const start = oldest === this.#adopted ? this.#adoptedEnd : FILE_HEADER_BYTES - 1;

@@ -6,7 +6,7 @@ import { type Host, Role } from "../workers/mod.ts";
 import { Acknowledgements, endOf } from "./acknowledgements.ts";
 import { wantsOfAttached } from "./attached_wants.ts";
 import { DiskSpace } from "./disk_space.ts";
-import type { Durability, LogWriterParts } from "./log_parts.ts";
+import type { Durability, LogWriterParts, StoreLog } from "./log_parts.ts";
 import { FlushedWaiters } from "./flushed_waiters.ts";
 import { SpaceQueue } from "./space_queue.ts";
 import { stalled, StallWatch } from "./stall_watch.ts";
@@ -19,7 +19,7 @@ const LEAST_SEALED_PART = 4;
  * The owner's side of the log: takes space in slabs, calls the workers, and turns their watermarks
  * into kept promises. Belongs to one thread; what other threads see is in the control block.
  */
-export class LogWriter {
+export class LogWriter implements StoreLog {
   readonly control: Control;
   readonly pool: SlabPool;
   readonly memtable: Memtable;
@@ -133,9 +133,7 @@ export class LogWriter {
     if (slab === undefined) return;
     if (this.#isFull) this.#askForSpace();
     const end = this.endOf(slab);
-    if (end > this.control.get(slab.slot, SlotWord.synced)) {
-      await this.acknowledge(slab, end, "synced", true);
-    }
+    if (end > this.control.get(slab.slot, SlotWord.synced)) await this.synced(slab, end);
   }
 
   /** Resolves when the segment in `slab` is durable up to `end`, and with it all that is older. */
@@ -336,7 +334,8 @@ export class LogWriter {
     if (this.#failure === undefined) this.#parts.onFailure?.(error);
     this.#failure = error;
     this.#refuses = true;
-    this.#acks.rejectAll(error);
+    if (this.#parts.waives === true && error.code !== "CLOSED") this.#acks.waive(error);
+    else this.#acks.rejectAll(error);
     this.space.fail(error);
     this.#flushed.serve(true);
   }

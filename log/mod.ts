@@ -15,6 +15,7 @@ export * from "./attached_wal.ts";
 export * from "./identity.ts";
 export * from "./log_parts.ts";
 export * from "./log_writer.ts";
+export * from "./memory_only_log.ts";
 export * from "./slab_limits.ts";
 export * from "./space_queue.ts";
 export * from "./start_log.ts";

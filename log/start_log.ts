@@ -48,11 +48,13 @@ export interface LogParts {
   readonly onActive?: (slab: Slab) => void;
   readonly onSegment: (segment: number, fileBytes: number) => void;
   readonly onFailure?: (error: FlagstoneError) => void;
+  /** See `LogWriterParts.waives`. */
+  readonly waives?: boolean;
 }
 
 /** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
 export async function startLog(parts: LogParts): Promise<LogWriter> {
-  const { directory, options, storeId, onActive, onSegment, onFailure } = parts;
+  const { directory, options, storeId, onActive, onSegment, onFailure, waives } = parts;
   const { fs, slabBytes, stallTimeoutMs } = options;
   const control = new Control(options.slabs);
   let pool: SlabPool | undefined;
@@ -69,7 +71,7 @@ export async function startLog(parts: LogParts): Promise<LogWriter> {
     await started;
     const shared = { fs, directory, control, pool, memtable, host };
     const syncIntervalMs = options.syncIntervalMs ?? 0;
-    const told = { onActive, onSegment, onFailure };
+    const told = { onActive, onSegment, onFailure, waives };
     return new LogWriter({ ...shared, stallTimeoutMs, syncIntervalMs, ...told });
   } catch (error) {
     await Promise.allSettled([started]);

@@ -52,6 +52,11 @@ export class Memtable {
     return this.#active;
   }
 
+  /** Number that the next segment will have. */
+  get nextSegment(): number {
+    return this.#nextSegment;
+  }
+
   /** First sequence number that the next slab will give. */
   get nextSequence(): number {
     return this.#nextSequence;

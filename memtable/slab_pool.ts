@@ -146,11 +146,24 @@ export class SlabPool {
   }
 
   /**
+   * Takes over a slab of another pool, whose records end at `end`: it serves reads, like one that was
+   * flushed. Others may still use its memory, so that is not used again.
+   */
+  inherit({ image, segment, baseSequence, salt }: Slab, end: number): void {
+    const slot = this.#freeSlot(image.bytes.length);
+    this.#setImage(slot, image);
+    this.#resident.set(segment, this.#describe(slot, image, segment, baseSequence, salt, 0, false));
+    this.#control.set(slot, SlotWord.end, end);
+    this.#control.set(slot, SlotWord.scribbled, 1);
+    this.#control.set(slot, SlotWord.state, SlotState.flushed);
+  }
+
+  /**
    * Tells `flushed` of each slab whose segment is sealed (again and again), and sees to it that a
    * slab is free or about to be: if none is, the one of them with the oldest segment goes to be
-   * zeroed by the flush worker and no longer serves reads.
+   * zeroed by the flush worker and no longer serves reads. Returns that one.
    */
-  replenish(flushed: (slab: Slab) => void): void {
+  replenish(flushed: (slab: Slab) => void): Slab | undefined {
     const control = this.#control;
     let oldest: Slab | undefined;
     for (const slab of this.#resident.values()) {
@@ -158,15 +171,16 @@ export class SlabPool {
       flushed(slab);
       if (oldest === undefined || slab.segment < oldest.segment) oldest = slab;
     }
-    if (oldest === undefined) return;
+    if (oldest === undefined) return undefined;
     const { free, cleaning } = SlotState;
-    if (this.#next !== undefined || this.count(free) + this.count(cleaning) > 0) return;
+    if (this.#next !== undefined || this.count(free) + this.count(cleaning) > 0) return undefined;
     this.#resident.delete(oldest.segment);
     const reusable = oldest.image.bytes.length === this.#options.slabBytes &&
       control.get(oldest.slot, SlotWord.scribbled) === 0;
     if (!reusable) this.#images[oldest.slot] = undefined;
     const next = reusable ? SlotState.cleaning : SlotState.free;
     control.set(oldest.slot, SlotWord.state, next);
+    return oldest;
   }
 
   /** Sends the memory of every slot to `listener`, for a worker that has just started. */

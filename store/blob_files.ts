@@ -107,8 +107,10 @@ export class BlobFiles {
     return active.baseSequence + control.reservedEnd(active.slot);
   }
 
-  /** Begins a new file. */
+  /** Begins a new file. Throws the log's failure: no durable record could ever point at the file. */
   begin(): BlobFile {
+    const { failure } = this.#parts.log;
+    if (failure !== undefined) throw failure;
     const file = this.writer.begin(this.nextNumber());
     return { ...file, abort: () => this.#remember(file.abort()) };
   }

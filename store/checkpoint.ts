@@ -52,7 +52,7 @@ export async function makeCheckpoint(
     const message = `options.signal must be an AbortSignal: ${show(signal)}`;
     throw new ArgumentError("options.signal", message);
   }
-  core.assertWritable();
+  core.assertDurable();
   return await core.exclusively(() => new Checkpoint(core, directory, signal).run());
 }
 

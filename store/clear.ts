@@ -12,11 +12,11 @@ import { INDEX_FILE } from "./index_image.ts";
  * written in one place, the STORE file; their files are removed afterwards, here or by the next open.
  */
 export function clearStore(core: StoreCore): Promise<void> {
-  core.assertWritable();
+  core.assertDurable();
   return core.exclusively(async () => {
     // Writes that were called before and wait for their place come first.
     if (core.pending.calls > 0) await core.pending.settled();
-    core.assertWritable();
+    core.assertDurable();
     const beginning = beginAnew(core);
     if (beginning === undefined) return;
     // Nothing is awaited from the new beginning to here: no write comes between.
@@ -65,8 +65,8 @@ function writeDown(core: StoreCore, beginning: Beginning): void {
         path: directory,
         cause: error,
       });
-      core.log.control.fail(failure);
-      core.log.ring();
+      core.durableLog.control.fail(failure);
+      core.durableLog.ring();
       throw failure;
     }
     throw error;

@@ -2,7 +2,7 @@ import { BlockCache } from "./block_cache.ts";
 import { type Codecs } from "../codec/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { ExpiryTable, HashIndex } from "../index/mod.ts";
-import type { Identity, LogWriter } from "../log/mod.ts";
+import type { Identity, LogWriter, StoreLog } from "../log/mod.ts";
 import { KeyLocks } from "../memtable/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
 import {
@@ -29,7 +29,7 @@ import type { ResolvedOptions } from "./options.ts";
 import { MAX_RECORD_SPACE } from "./limits.ts";
 import { PendingWrites } from "./pending_writes.ts";
 import type { SegmentSet } from "./segment_set.ts";
-import type { RecoveryReport } from "./types.ts";
+import type { DegradedStats, RecoveryReport } from "./types.ts";
 import { OpenStreams } from "./value_stream.ts";
 
 /** Parts of a {@linkcode StoreCore}, made by `open`. */
@@ -60,7 +60,12 @@ export class StoreCore {
   index: HashIndex;
   imaged: ReadonlySet<number>;
   readonly segments: SegmentSet;
-  readonly log: LogWriter;
+  /** The log that takes writes: that on disk, or one in memory only when that has failed and the options say so. */
+  log: StoreLog;
+  /** The log on disk. */
+  readonly durableLog: LogWriter;
+  /** Set once the log on disk has failed and the store goes on without it. */
+  degraded: { readonly error: FlagstoneError; readonly stats: DegradedStats } | undefined;
   readonly events: EventSource;
   readonly blocks: BlockCache;
   readonly locks: KeyLocks = new KeyLocks();
@@ -100,7 +105,7 @@ export class StoreCore {
     this.index = parts.index;
     this.imaged = parts.imaged;
     this.segments = parts.segments;
-    this.log = parts.log;
+    this.log = this.durableLog = parts.log;
     this.events = parts.events;
     this.recovery = { ...parts.recovery, blobs: { files: 0, swept: 0, problems: [] } };
     const { codecs, compression, fs, idleWorkerMs, stallTimeoutMs } = parts.options;
@@ -125,7 +130,7 @@ export class StoreCore {
     this.diskWatch = new DiskWatch({
       thresholdMs: parts.options.slowDiskMs,
       progress: () => Atomics.load(log.control.words, Word.progress),
-      waiting: () => log.pendingAcks + log.space.length,
+      waiting: () => this.log.pendingAcks + this.log.space.length,
       onSlow: (ms, waiting) => events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting)),
     });
     this.expiry = new Expiry({
@@ -174,6 +179,12 @@ export class StoreCore {
     if (this.log.failure !== undefined) throw this.log.failure;
   }
 
+  /** Throws unless the store is open, and what it writes can be durable. */
+  assertDurable(): void {
+    this.assertWritable();
+    if (this.degraded !== undefined) throw this.degraded.error;
+  }
+
   /** Resolves when everything accepted so far is durable. */
   async flush(): Promise<void> {
     await this.pending.settled();
@@ -215,12 +226,12 @@ export class StoreCore {
     this.blobs.close();
     this.diskWatch.close();
     this.expiry.close();
-    const ended = await this.log.release(closedError(this.directory));
+    const ended = await this.durableLog.release(closedError(this.directory));
     try {
       this.segments.close();
     } finally {
       if (ended) this.#lock.close();
-      else this.log.onceEnded(() => this.#lock.close());
+      else this.durableLog.onceEnded(() => this.#lock.close());
     }
   }
 }

@@ -73,6 +73,22 @@ export class FailureEvent extends Event {
   }
 }
 
+/**
+ * The disk has failed, and the store, which was opened with `onWriteFailure: "memory"`, goes on in
+ * memory only: nothing that is written from now on is durable. Told once, instead of `error`, and kept
+ * until somebody listens.
+ */
+export class DegradedEvent extends Event {
+  /** The failure. */
+  readonly error: FlagstoneError;
+
+  /** Made by the store. */
+  constructor(error: FlagstoneError) {
+    super("degraded");
+    this.error = error;
+  }
+}
+
 /** What opening found. Kept until somebody listens: who adds a listener after `open` gets it. */
 export class RecoveryEvent extends Event {
   /** The same as `stats().recovery`. */
@@ -111,6 +127,8 @@ export interface StoreEventMap {
   expired: ExpiredEvent;
   /** The store has failed. */
   error: FailureEvent;
+  /** The store goes on in memory only. */
+  degraded: DegradedEvent;
   /** What opening found. */
   recovery: RecoveryEvent;
 }

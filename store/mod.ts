@@ -14,6 +14,7 @@ export type { HostFactory } from "../log/mod.ts";
 export { open, openWith } from "./open.ts";
 export type { OpenOptions } from "./options.ts";
 export {
+  DegradedEvent,
   ExpiredEvent,
   FailureEvent,
   FlushEvent,

@@ -1,4 +1,4 @@
-import { ArgumentError, show } from "../errors/mod.ts";
+import { ArgumentError, type FlagstoneError, show } from "../errors/mod.ts";
 import {
   type HostFactory,
   type Identity,
@@ -9,8 +9,9 @@ import {
 import type { Lock } from "../vfs/mod.ts";
 import { recoverBlobs } from "./blob_recovery.ts";
 import { resolveCodecs, resolveCompression } from "./compression.ts";
+import { logFailed } from "./degradation.ts";
 import { EventSource } from "./event_source.ts";
-import { FailureEvent, FlushEvent, RecoveryEvent, RotationEvent } from "./events.ts";
+import { FlushEvent, RecoveryEvent, RotationEvent } from "./events.ts";
 import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -68,6 +69,8 @@ async function startCore(
   const recovery = new Recovery(options.fs, directory, identity, keys, segments);
   const events = new EventSource();
   let recovered: Recovered | undefined;
+  // Nothing is accepted before there is a core, so no failure of the log matters before.
+  let failed = (_error: FlagstoneError): void => {};
   const log = await startLog({
     directory,
     options,
@@ -82,9 +85,8 @@ async function startCore(
       segments.add(segment, fileBytes);
       events.emit("flush", () => new FlushEvent(segment, fileBytes));
     },
-    onFailure: (error) => {
-      if (error.code !== "CLOSED") events.keep("error", () => new FailureEvent(error));
-    },
+    onFailure: (error) => failed(error),
+    waives: options.onWriteFailure === "memory",
   });
   const { index, expiring, imaged, report } = recovered!;
   const core = new StoreCore({
@@ -101,6 +103,7 @@ async function startCore(
     events,
     recovery: report,
   });
+  failed = (error) => logFailed(core, error);
   try {
     core.recovery = { ...report, blobs: recoverBlobs(core) };
   } catch (error) {

@@ -9,6 +9,18 @@ import type { Compression, Durability } from "./types.ts";
 export interface OpenOptions {
   // What the store does.
 
+  /**
+   * What becomes of writes after a write or sync of the log failed (`WRITE_FAILED`, `WORKER_DIED`,
+   * `STALLED`). `refuse`, the default: they reject, until the store is reopened. `memory`, for caches:
+   * they go on, in memory only. Then nothing that was not durable already will be, and the store says
+   * so: a write that stores a value resolves to 0 instead of its version, also one that waited for the
+   * disk; a `degraded` event and `stats().degraded` tell why; `flush`, `checkpoint` and `clear` reject.
+   * Values too large for a slab are refused, since they need a file. When all slabs are full
+   * (`slabs × slabBytes`), the oldest is dropped, with its keys. A full disk is no such failure:
+   * `NO_SPACE` ends by itself.
+   */
+  readonly onWriteFailure?: "refuse" | "memory";
+
   /** When a write's promise resolves, unless the write says otherwise. Default `synced`: one fdatasync for all writes that wait. */
   readonly durability?: Durability;
   /** Create the store if the directory is missing or empty. Default true. */
@@ -58,6 +70,7 @@ const SLAB_STEP_BYTES = 4096;
 /** Checks options and fills in defaults. Throws {@linkcode ArgumentError}. */
 export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   const known = [
+    "onWriteFailure",
     "durability",
     "create",
     "fs",
@@ -91,6 +104,12 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     throw new ArgumentError("options.now", `options.now must be a function: ${show(now)}`);
   }
   return {
+    onWriteFailure: oneOf<"refuse" | "memory">(
+      options.onWriteFailure,
+      "options.onWriteFailure",
+      ["refuse", "memory"],
+      "refuse",
+    ),
     durability: resolveDurability(options.durability, "options.durability") ?? "synced",
     create: oneOf(options.create, "options.create", [true, false], true),
     fs,

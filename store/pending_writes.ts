@@ -1,6 +1,7 @@
 import type { LentValue } from "../codec/mod.ts";
 import type { BlobReference } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
+import type { CompressionSettings } from "./compression.ts";
 import type { KeyBuffer } from "./keys.ts";
 
 /** A write taken apart, for when it cannot be done at once. */
@@ -29,6 +30,8 @@ export interface PreparedWrite {
   readonly condition: number;
   /** Which operation of a batch it is, counted from 0. */
   readonly index: number | undefined;
+  /** Of an operation of a batch: how its value is to be compressed; `undefined`: not at all. */
+  readonly compression: CompressionSettings | undefined;
 }
 
 /** The hash that `keys` holds, as a string. */

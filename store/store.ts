@@ -37,7 +37,8 @@ const decoder = new TextDecoder();
  * Every call may reject with `CLOSED` once the store is closed, and with an `ArgumentError` before
  * anything changes if an argument is wrong. A write rejects with the store's failure
  * (`WRITE_FAILED`, `WORKER_DIED`, `STALLED`) after a write or sync of the log failed: whether it
- * survives is then unknown until the store is reopened. Reads go on. While the disk is full, writes
+ * survives is then unknown until the store is reopened. Reads go on. (A cache may have it otherwise:
+ * `onWriteFailure: "memory"`.) While the disk is full, writes
  * are refused (`NO_SPACE`), and go on when there is space; one that was in memory already rejects,
  * too, is seen by readers, and is written then.
  */
@@ -91,7 +92,8 @@ export class Store extends EventTarget implements AsyncDisposable {
 
   /**
    * Stores `value` under `key`, over what was there. Resolves to the version, a number that grows
-   * with every write, as soon as `durability` is reached. The value may be reused once the call
+   * with every write, as soon as `durability` is reached; to 0 if it never will be, as the disk has
+   * failed and the store goes on in memory only (`onWriteFailure`). The value may be reused once the call
    * has returned. `CONFLICT` if a condition does not hold; `BUSY` if it would have to wait and too
    * much waits already; `ABORTED` by its signal; `TOO_LARGE` if there is no memory for it.
    *
@@ -269,7 +271,8 @@ export class Store extends EventTarget implements AsyncDisposable {
     const core = this.#core;
     core.assertOpen();
     const { segments } = core;
-    const { pool, control } = core.log;
+    const { pool } = core.log;
+    const { control } = core.durableLog;
     return {
       keys: core.index.size,
       expiry: {
@@ -303,7 +306,8 @@ export class Store extends EventTarget implements AsyncDisposable {
       logWrites: Atomics.load(control.words, Word.logWrites),
       logSyncs: Atomics.load(control.words, Word.logSyncs),
       rotations: core.log.memtable.rotations,
-      threads: core.log.threads + core.compressor.threads + core.blobs.writer.threads,
+      degraded: core.degraded?.stats,
+      threads: core.durableLog.threads + core.compressor.threads + core.blobs.writer.threads,
       recovery: core.recovery,
     };
   }
@@ -361,7 +365,7 @@ export class Store extends EventTarget implements AsyncDisposable {
   /**
    * Waits for the writes under way, syncs everything, ends the workers, and gives up the lock.
    * Idempotent. Rejects with the store's failure if it has one, since something accepted may then
-   * not be durable; the store is closed all the same. Never waits longer than `stallTimeoutMs`
+   * not be durable, but not with `onWriteFailure: "memory"`; the store is closed all the same. Never waits longer than `stallTimeoutMs`
    * without progress.
    */
   close(): Promise<void> {
@@ -378,9 +382,12 @@ export class Store extends EventTarget implements AsyncDisposable {
     core.shut();
     try {
       await core.flush();
-      const finished = await core.log.finish();
+      const finished = await core.durableLog.finish();
       await core.blobs.settled();
       if (finished) await leaveIndexImage(core);
+    } catch (error) {
+      // Of a store in memory only, everybody has been told.
+      if (core.degraded === undefined) throw error;
     } finally {
       await core.release();
     }

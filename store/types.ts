@@ -1,3 +1,4 @@
+import type { FlagstoneError } from "../errors/mod.ts";
 import type { Durability } from "../log/mod.ts";
 export type { Durability } from "../log/mod.ts";
 
@@ -84,7 +85,17 @@ export interface DeleteOptions extends WriteOptions, WriteCondition {}
 
 /** One write of a batch. Its condition is about what is there before the batch. */
 export type BatchOperation =
-  | ({ readonly type: "put"; readonly key: Key; readonly value: Value } & PutCondition & Expiring)
+  | (
+    & {
+      readonly type: "put";
+      readonly key: Key;
+      readonly value: Value;
+      /** How this value is compressed; as the batch does it unless given. */
+      readonly compression?: Compression;
+    }
+    & PutCondition
+    & Expiring
+  )
   | ({ readonly type: "delete"; readonly key: Key } & WriteCondition);
 
 /** Options of {@linkcode Store.stream}. */
@@ -170,6 +181,16 @@ export interface RecoveryReport {
   readonly blobs: BlobRecoveryReport;
 }
 
+/** What became of a store that was opened with `onWriteFailure: "memory"` and whose disk has failed. */
+export interface DegradedStats {
+  /** The failure. */
+  readonly error: FlagstoneError;
+  /** Writes accepted since then: they are in memory only. */
+  readonly writes: number;
+  /** Keys dropped since then, the oldest first, to make room in memory. */
+  readonly droppedKeys: number;
+}
+
 /** Figures about an open store. */
 export interface StoreStats {
   /** Keys that have a value. Those whose time is over count until they are removed, a moment later. */
@@ -229,6 +250,8 @@ export interface StoreStats {
   readonly logSyncs: number;
   /** Slabs sealed. */
   readonly rotations: number;
+  /** Set if the disk has failed and the store goes on in memory only: see `OpenOptions.onWriteFailure`. */
+  readonly degraded: DegradedStats | undefined;
   /** Worker threads running now. */
   readonly threads: number;
   /** What opening found. */

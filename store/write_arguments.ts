@@ -1,6 +1,7 @@
+import type { Codecs } from "../codec/mod.ts";
 import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import { EXPIRY_BYTES, RecordFlag, RecordKind, recordSpace } from "../wal/mod.ts";
-import type { CompressionSettings, Compressor } from "./compression.ts";
+import { type CompressionSettings, type Compressor, resolveCompression } from "./compression.ts";
 import { expiryOf } from "./expiry.ts";
 import type { KeyBuffer } from "./keys.ts";
 import { MAX_BATCH_BYTES } from "./limits.ts";
@@ -8,7 +9,16 @@ import { fingerprintOf, type PreparedWrite } from "./pending_writes.ts";
 import type { BatchOperation, Value } from "./types.ts";
 import { conditionOf, NO_CONDITION } from "./write_settings.ts";
 
-const PUT_FIELDS = ["type", "key", "value", "expireIn", "expireAt", "ifVersion", "ifAbsent"];
+const PUT_FIELDS = [
+  "type",
+  "key",
+  "value",
+  "compression",
+  "expireIn",
+  "expireAt",
+  "ifVersion",
+  "ifAbsent",
+];
 const DELETE_FIELDS = ["type", "key", "ifVersion"];
 
 const encoder = new TextEncoder();
@@ -37,12 +47,20 @@ export function checkSize(bytes: number): void {
   );
 }
 
+/** What an operation of a batch is taken apart with. */
+export interface OperationParts {
+  readonly keys: KeyBuffer;
+  readonly codecs: Codecs;
+  /** How values are compressed unless the operation says otherwise. */
+  readonly compression: CompressionSettings | undefined;
+  readonly now: () => number;
+}
+
 /** Takes operation `index` of a batch apart, leaving its key in `keys`. The value is still the caller's. */
 export function prepareOperation(
-  keys: KeyBuffer,
+  { keys, codecs, compression: usual, now }: OperationParts,
   operation: BatchOperation,
   index: number,
-  now: () => number,
 ): PreparedWrite {
   const argument = `operations[${index}]`;
   const type: unknown = operation?.type;
@@ -59,7 +77,10 @@ export function prepareOperation(
   const bytes = valueBytes(operation.value);
   checkSize(bytes.length);
   const expiresAt = expiryOf(operation, argument, now);
-  return prepareWrite(keys, bytes, { condition, index, expiresAt });
+  const compression = operation.compression === undefined
+    ? usual
+    : resolveCompression(operation.compression, codecs, `${argument}.compression`);
+  return prepareWrite(keys, bytes, { condition, index, expiresAt, compression });
 }
 
 /** What a write has beside key and value. */
@@ -70,6 +91,8 @@ export interface WriteTraits {
   readonly index?: number;
   /** When the value ends; 0: it does not. Of no meaning to a delete. */
   readonly expiresAt?: number;
+  /** See `PreparedWrite.compression`. */
+  readonly compression?: CompressionSettings | undefined;
 }
 
 /** Space of a record whose value ends at `expiresAt`, 0 for never. */
@@ -81,7 +104,7 @@ export function spaceOf(keyBytes: number, valueBytes: number, expiresAt: number)
 export function prepareWrite(
   keys: KeyBuffer,
   value: Uint8Array | undefined,
-  { condition = NO_CONDITION, index, expiresAt = 0 }: WriteTraits = {},
+  { condition = NO_CONDITION, index, expiresAt = 0, compression }: WriteTraits = {},
 ): PreparedWrite {
   const isOfTime = value !== undefined && expiresAt !== 0;
   return {
@@ -100,6 +123,7 @@ export function prepareWrite(
     fingerprint: fingerprintOf(keys),
     condition,
     index,
+    compression,
   };
 }
 

@@ -157,16 +157,18 @@ export class WritePath {
     if (!Array.isArray(operations)) {
       throw new ArgumentError("operations", `A batch must be an array: ${show(operations)}`);
     }
+    const { keys, codecs, options: { now } } = core;
+    const parts = { keys, codecs, now, compression: settings.compression };
     // Array.from also visits holes, which are refused like anything else that is no operation.
     const prepared = Array.from(
       operations,
-      (operation: BatchOperation, i) => prepareOperation(core.keys, operation, i, core.options.now),
+      (operation: BatchOperation, i) => prepareOperation(parts, operation, i),
     );
     const space = prepared.reduce((sum, write) => sum + write.space, 0);
     checkSize(space);
     throwIfAborted(settings.signal);
     if (prepared.length === 0) return Promise.resolve(0);
-    const writes = this.#compressAll(prepared, space, settings);
+    const writes = this.#compressAll(prepared, space);
     if (writes.some(({ lent }) => lent !== undefined)) return this.#later(writes, settings);
     const locks = [...new Set(writes.map((write) => write.lock))];
     if (core.log.space.length === 0 && this.#tryAcquireAll(locks)) {
@@ -218,19 +220,15 @@ export class WritePath {
   }
 
   /** A batch that has to wait for another thread must be admitted before its values are copied for it. */
-  #compressAll(
-    writes: PreparedWrite[],
-    space: number,
-    { compression }: WriteSettings,
-  ): PreparedWrite[] {
+  #compressAll(writes: PreparedWrite[], space: number): PreparedWrite[] {
     const { pending, compressor } = this.#core;
-    if (compression === undefined) return writes;
-    const large = writes.some(({ value }) =>
-      value !== undefined && value.length >= compression.minBytes &&
+    if (!writes.some(({ compression }) => compression !== undefined)) return writes;
+    const large = writes.some(({ value, compression }) =>
+      value !== undefined && compression !== undefined && value.length >= compression.minBytes &&
       compressor.isLarge(value, compression)
     );
     if (large) pending.admit(space);
-    return writes.map((write) => compressWrite(write, compressor, compression));
+    return writes.map((write) => compressWrite(write, compressor, write.compression));
   }
 
   async #later(writes: readonly PreparedWrite[], settings: WriteSettings): Promise<number> {

@@ -89,6 +89,21 @@ export class WriteQueue {
     durability: Durability,
     signal: AbortSignal | undefined,
   ): Promise<Appended> {
+    const { log } = this.#core;
+    try {
+      return await this.#appendTo(writes, durability, signal);
+    } catch (error) {
+      // The log has failed, but the store goes on with another one.
+      if (this.#core.log === log) throw error;
+      return await this.#appendTo(writes, durability, signal);
+    }
+  }
+
+  async #appendTo(
+    writes: readonly PreparedWrite[],
+    durability: Durability,
+    signal: AbortSignal | undefined,
+  ): Promise<Appended> {
     const core = this.#core;
     const { space } = core.log;
     if (core.log.failure !== undefined) throw core.log.failure;

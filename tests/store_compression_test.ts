@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { CodecWorker, compressValue, openValue, valueHeader, zstd } from "../codec/mod.ts";
 import { deflate } from "../codec/deflate.ts";
-import type { Codec, ListEntry } from "../mod.ts";
+import {
+  ArgumentError,
+  type BatchOperation,
+  type Codec,
+  type Key,
+  type ListEntry,
+} from "../mod.ts";
 import { MemFs } from "../vfs/mod.ts";
 import { bytes, collect, failsWith, noise, placeOn, testStore } from "./_support.ts";
 
@@ -14,7 +20,7 @@ function json(size: number, seed: number): Uint8Array<ArrayBuffer> {
   return bytes(content.slice(0, size));
 }
 
-async function sizes(list: AsyncIterable<ListEntry>): Promise<Map<unknown, ListEntry>> {
+async function sizes(list: AsyncIterable<ListEntry>): Promise<Map<Key, ListEntry>> {
   return new Map((await collect(list)).map((entry) => [entry.key, entry]));
 }
 
@@ -118,6 +124,50 @@ testStore("compression is chosen per store, per write, from a size on", async ({
   const small = [...listed].filter(([, { size, storedSize }]) => storedSize < size);
   assert.deepEqual(small.map(([key]) => key), ["batch", "own", "updated"]);
   assert.deepEqual(await store.getMany(["own", "updated", "batch"]), [value, value, value]);
+});
+
+testStore("compression is chosen per operation of a batch", async ({ open }) => {
+  await using store = await open({ codecs: [deflate()], compression: "zstd" });
+  const small = json(1500, 1);
+  const large = json(100_000, 2);
+  const operations = (prefix: string): BatchOperation[] => [
+    { type: "put", key: `${prefix}as the batch`, value: small },
+    { type: "put", key: `${prefix}none`, value: small, compression: "none" },
+    { type: "put", key: `${prefix}deflate`, value: small, compression: "deflate" },
+    { type: "put", key: `${prefix}large`, value: large, compression: { codec: "zstd", level: 5 } },
+    { type: "put", key: `${prefix}large, none`, value: large, compression: "none" },
+    {
+      type: "put",
+      key: `${prefix}too short`,
+      value: small,
+      compression: { codec: "zstd", minBytes: 2000 },
+    },
+    { type: "delete", key: `${prefix}no such key` },
+  ];
+  await store.batch(operations("a:"));
+  // What the batch says holds for those that say nothing.
+  await store.batch(operations("b:"), { compression: "none" });
+  // Both ways through the write path: this one has no large value, so it waits for no thread.
+  await store.batch(operations("c:").filter(({ key }) => !String(key).includes("large")));
+  const listed = await sizes(store.list());
+  const isSmaller = (key: string) => listed.get(key)!.storedSize < listed.get(key)!.size;
+  const smaller = [...listed.keys()].map(String).filter(isSmaller);
+  assert.deepEqual(smaller, [
+    ...["a:as the batch", "a:deflate", "a:large", "b:deflate", "b:large"],
+    ...["c:as the batch", "c:deflate"],
+  ]);
+  for (const key of listed.keys()) {
+    assert.deepEqual(await store.get(key), String(key).includes("large") ? large : small);
+  }
+  const before = store.stats().writes;
+  const wrong = { type: "put", key: "x", value: small, compression: "lz4" } as const;
+  await assert.rejects(
+    store.batch([{ type: "put", key: "y", value: small }, wrong as unknown as BatchOperation]),
+    (error) =>
+      error instanceof ArgumentError && error.argument === "operations[1].compression" &&
+      error.message.includes("deflate"),
+  );
+  assert.equal(store.stats().writes, before);
 });
 
 testStore("a codec of the user's: deflate, also for what waits for memory", async (place) => {

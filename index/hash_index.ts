@@ -82,6 +82,8 @@ export class HashIndex {
   sequence = 0;
   /** Its record's flags. */
   flags = 0;
+  /** Set by a `put` that found something newer, whose place is then in `segment`; never cleared here. */
+  stale = false;
   readonly #memory: IndexMemory;
   readonly #growth: CellGrowth;
   readonly #control: Int32Array;
@@ -131,6 +133,12 @@ export class HashIndex {
     this.#shared = true;
     this.#memory.shared = true;
     return this.#memory.handle();
+  }
+
+  /** The readers have gone: until the next {@linkcode share}, the writer does not pay for them. */
+  unshare(): void {
+    this.#shared = false;
+    this.#memory.shared = false;
   }
 
   /** Number that changes when the index has taken new memory, which readers then lack. */
@@ -200,15 +208,35 @@ export class HashIndex {
   }
 
   /**
+   * The record that the key has at `sequence` is now elsewhere. False if the key has another, or none:
+   * then nothing changes. `segment`, `offset` and `length` tell what was found.
+   */
+  move(hash: KeyHash, sequence: number, segment: number, offset: number): boolean {
+    if (!this.find(hash) || this.sequence !== sequence) return false;
+    const page = this.#page(this.#cell(hash.h3), hash.h2);
+    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+    const at = probe(table, page, hash);
+    const version = this.#shared ? this.#version(hash.h3) : 0;
+    if (version !== 0) Atomics.add(this.#control, version, 1);
+    table[at + Entry.segment] = segment;
+    table[at + Entry.offset] = offset;
+    if (version !== 0) Atomics.add(this.#control, version, 1);
+    return true;
+  }
+
+  /**
    * Records that the key was deleted at `sequence`, unless the index has something newer, and keeps
    * the place so that an older record found later does not bring the key back. For recovery, where
-   * segments are read in any order; {@linkcode dropTombstones} ends it.
+   * segments are read in any order; {@linkcode dropTombstones} ends it. Returns true if the key had
+   * a value; `segment`, `offset` and `length` then tell which.
    */
-  putTombstone(hash: KeyHash, sequence: number): void {
+  putTombstone(hash: KeyHash, sequence: number): boolean {
     const before = this.#write(hash, sequence, 0, 0, TOMBSTONE, 0);
-    if (before === STALE || before === TOMBSTONE) return;
+    if (before === STALE || before === TOMBSTONE) return false;
     this.#control[Control.tombstones]!++;
-    if (before > TOMBSTONE) this.#control[Control.live]!--;
+    if (before === 0) return false;
+    this.#control[Control.live]!--;
+    return true;
   }
 
   /**
@@ -288,7 +316,11 @@ export class HashIndex {
       note(table, page, hash.h1);
     } else {
       const older = sequenceAt(table, at);
-      if (older > sequence) return STALE;
+      if (older > sequence) {
+        this.stale = true;
+        this.segment = table[at + Entry.segment]!;
+        return STALE;
+      }
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;
       this.length = before;

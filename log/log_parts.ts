@@ -62,8 +62,8 @@ export interface LogWriterParts {
   readonly syncIntervalMs: number;
   /** Told of each slab that becomes active. */
   readonly onActive?: ((slab: Slab) => void) | undefined;
-  /** Told of each sealed segment, and the length of its file. May be told again and again. */
-  readonly onSegment: (segment: number, fileBytes: number) => void;
+  /** Told of each sealed segment, the length of its file, and the slab that has it still. May be told again and again. */
+  readonly onSegment: (segment: number, fileBytes: number, slab: Slab) => void;
   /** Told once of the failure that ends writing, before anybody else is; a close is one too. */
   readonly onFailure?: ((error: FlagstoneError) => void) | undefined;
   /** When the log fails, writes that wait are not rejected: they resolve, versions to 0. */

@@ -322,7 +322,7 @@ export class LogWriter implements StoreLog {
   #replenish(): void {
     this.pool.replenish((slab) => {
       const fileBytes = this.control.get(slab.slot, SlotWord.fileBytes);
-      if (fileBytes > 0) this.#parts.onSegment(slab.segment, fileBytes);
+      if (fileBytes > 0) this.#parts.onSegment(slab.segment, fileBytes, slab);
     });
     // While the disk is full, it tries again by itself after a while, or when somebody asks.
     const logged = this.#disk.flushIsFull ? 0 : this.pool.count(SlotState.logged);

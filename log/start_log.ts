@@ -46,7 +46,7 @@ export interface LogParts {
   /** Brings the directory back to what was acknowledged. */
   readonly recover: () => LogPosition;
   readonly onActive?: (slab: Slab) => void;
-  readonly onSegment: (segment: number, fileBytes: number) => void;
+  readonly onSegment: (segment: number, fileBytes: number, slab: Slab) => void;
   readonly onFailure?: (error: FlagstoneError) => void;
   /** See `LogWriterParts.waives`. */
   readonly waives?: boolean;

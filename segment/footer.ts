@@ -5,6 +5,7 @@ import {
   FILE_HEADER_BYTES,
   FORMAT_VERSION,
   highWord,
+  joinWords,
   RECORD_HEADER_BYTES,
   recordExpiry,
   RecordFlag,
@@ -34,12 +35,31 @@ import { newestInKeyOrder } from "./sort.ts";
 /**
  * Builds the footer of the segment whose records fill `[header, recordsEnd)` of `image`: an entry
  * for the newest record of each key, in key order, in checksummed blocks; an index of the blocks; a
- * trailer. It goes into the file at `recordsEnd`.
+ * trailer. It goes into the file at `recordsEnd`. The trailer tells of `lastSequence`, if that is
+ * higher than all of theirs.
  */
-export function buildFooter(image: SegmentImage, recordsEnd: number, salt: number): Uint8Array {
-  const footer = new FooterBuilder(image, recordsEnd);
+export function buildFooter(
+  image: SegmentImage,
+  recordsEnd: number,
+  salt: number,
+  lastSequence = 0,
+): Uint8Array {
+  const footer = new FooterBuilder(image, recordsEnd, lastSequence);
   for (const offset of newestInKeyOrder(image, keyedRecords(image, recordsEnd))) footer.add(offset);
   return footer.finish(salt);
+}
+
+/** Space of the puts in a footer that `buildFooter` made: what its trailer says. */
+export function putBytesOf(footer: Uint8Array): number {
+  const trailer = new DataView(
+    footer.buffer,
+    footer.byteOffset + footer.length - TRAILER_BYTES,
+    TRAILER_BYTES,
+  );
+  return joinWords(
+    trailer.getUint32(TrailerWord.liveBytesLow * 4, true),
+    trailer.getUint32(TrailerWord.liveBytesHigh * 4, true),
+  );
 }
 
 /** Offsets of the puts and deletes in `[header, recordsEnd)`, all of which were verified or just written. */
@@ -77,11 +97,12 @@ class FooterBuilder {
   #puts = 0;
   #deletes = 0;
   #liveBytes = 0;
-  #lastSequence = 0;
+  #lastSequence: number;
 
-  constructor(image: SegmentImage, recordsEnd: number) {
+  constructor(image: SegmentImage, recordsEnd: number, lastSequence: number) {
     this.#image = image;
     this.#recordsEnd = recordsEnd;
+    this.#lastSequence = lastSequence;
   }
 
   add(offset: number): void {

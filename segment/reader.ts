@@ -118,6 +118,14 @@ export class SegmentReader implements Disposable {
     return decodeBlock(bytes, block.entries);
   }
 
+  /** A cursor that stands before the first entry of one block. */
+  cursor(block: BlockHandle): EntryCursor {
+    const bytes = new Uint8Array(block.bytes);
+    this.readAt(bytes, block.offset);
+    this.#verifyBlock(block, bytes);
+    return new EntryCursor(bytes, 0, block.entries);
+  }
+
   /**
    * Calls `visit` for every entry, in key order; the cursor goes on with the next call, so
    * what is wanted of it must be taken at once. Reads all blocks with one call.

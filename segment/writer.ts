@@ -1,13 +1,21 @@
 import { joinPath, syncDirectory } from "../vfs/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
 import { checkLength, logName, type SegmentImage, segmentName } from "../wal/mod.ts";
-import { buildFooter } from "./footer.ts";
+import { buildFooter, putBytesOf } from "./footer.ts";
+
+/** Lengths of a sealed file. */
+export interface SealedLengths {
+  /** The whole file. */
+  readonly fileBytes: number;
+  /** The space of the puts that are the newest of their keys in it. */
+  readonly putBytes: number;
+}
 
 /**
  * Turns the log of a segment, complete up to `recordsEnd`, into its sealed file: footer behind the
  * records, length cut to fit, sync, rename, sync of the directory. Whatever moment the power fails
  * at, the log or the segment is there, whole; a footer that is only half there follows a seal
- * record, where a scan of the log stops. Returns the length of the sealed file.
+ * record, where a scan of the log stops.
  */
 export function sealSegment(
   fs: Fs,
@@ -16,10 +24,10 @@ export function sealSegment(
   image: SegmentImage,
   recordsEnd: number,
   salt: number,
-): number {
-  const fileBytes = writeFooter(fs, directory, segment, image, recordsEnd, salt);
+): SealedLengths {
+  const lengths = writeFooter(fs, directory, segment, image, recordsEnd, salt);
   finishSegment(fs, directory, segment);
-  return fileBytes;
+  return lengths;
 }
 
 /** First half of {@linkcode sealSegment}: when it returns, records and footer are durable in the log. */
@@ -30,7 +38,7 @@ export function writeFooter(
   image: SegmentImage,
   recordsEnd: number,
   salt: number,
-): number {
+): SealedLengths {
   const footer = buildFooter(image, recordsEnd, salt);
   const file = fs.openReadWrite(joinPath(directory, logName(segment)));
   try {
@@ -41,7 +49,7 @@ export function writeFooter(
   } finally {
     file.close();
   }
-  return recordsEnd + footer.length;
+  return { fileBytes: recordsEnd + footer.length, putBytes: putBytesOf(footer) };
 }
 
 /** Second half of {@linkcode sealSegment}: gives the file its name. */

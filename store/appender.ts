@@ -76,7 +76,7 @@ export class Appender {
     value: Uint8Array | undefined,
     expiresAt: number,
   ): number {
-    const { keys, index, expiry } = this.#core;
+    const { keys, index, expiry, segments } = this.#core;
     const { control } = this.#core.log;
     const sequence = slab.baseSequence + offset;
     const length = fillRecord(
@@ -95,8 +95,11 @@ export class Appender {
     const hadValue = kind === RecordKind.put
       ? index.put(hash, sequence, slab.segment, offset, length, keys.flags)
       : index.remove(hash);
-    if (hadValue && (index.flags & RecordFlag.external) !== 0) {
-      this.#core.blobs.kill(index.sequence, sequence);
+    if (hadValue) {
+      if (index.segment !== slab.segment) segments.live.lost(index.segment, index.length);
+      if ((index.flags & RecordFlag.external) !== 0) {
+        this.#core.blobs.kill(index.sequence, sequence);
+      }
     }
     if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
     else if (hadValue && (index.flags & RecordFlag.expires) !== 0) {

@@ -32,8 +32,8 @@ export interface BlockSource {
  */
 export class BlockCache {
   readonly #sets: number;
-  /** Segment and number of the block in each place, interleaved; 0 is no segment. */
-  readonly #tags: Uint32Array;
+  /** Segment and number of the block in each place, interleaved; 0 is no segment, compacted ones are negative. */
+  readonly #tags: Int32Array;
   /** 1 = used since the hand was there. */
   readonly #used: Uint8Array;
   readonly #hands: Uint8Array;
@@ -52,7 +52,7 @@ export class BlockCache {
     const sets = Math.floor(bytes / (CACHE_BLOCK_BYTES * WAYS));
     // A power of two, so that the set is a few bits of a hash.
     this.#sets = sets === 0 ? 0 : 2 ** Math.floor(Math.log2(sets));
-    this.#tags = new Uint32Array(this.#sets * WAYS * 2);
+    this.#tags = new Int32Array(this.#sets * WAYS * 2);
     this.#used = new Uint8Array(this.#sets * WAYS);
     this.#hands = new Uint8Array(this.#sets);
   }

@@ -12,13 +12,7 @@ import {
   readFile,
   syncDirectory,
 } from "../vfs/mod.ts";
-import {
-  alignRecord,
-  FILE_HEADER_BYTES,
-  logName,
-  type SegmentImage,
-  segmentName,
-} from "../wal/mod.ts";
+import { alignRecord, FILE_HEADER_BYTES, logName, type SegmentImage } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { INDEX_FILE } from "./index_image.ts";
 import type { CheckpointOptions, CheckpointReport } from "./types.ts";
@@ -161,9 +155,9 @@ class Checkpoint {
     // Older than anything in it, so it is as good for the copy; a rename may replace it meanwhile.
     if (this.#link(INDEX_FILE) === "unsupported") this.#made.pop();
     for (const segment of core.segments.segments) {
-      if (segment > upTo) continue;
+      if (core.segments.newestIn(segment) > upTo) continue;
       this.#bytes += core.segments.bytesOf(segment);
-      await this.#file(segmentName(segment));
+      await this.#file(core.segments.nameOf(segment));
     }
     for (const { length, number } of blobs) {
       this.#bytes += blobFileBytes(length);
@@ -184,7 +178,7 @@ class Checkpoint {
     const { control, memtable, pool } = this.#core.log;
     const { active } = memtable;
     const newest = Math.max(0, ...pool.residents.map(({ segment }) => segment));
-    const upTo = Math.max(newest, this.#core.segments.segments.at(-1) ?? 0);
+    const upTo = Math.max(newest, this.#core.segments.newest);
     if (active === undefined) return { upTo, log: undefined };
     const { segment, image } = active;
     const end = publishedEnd(image, control.reservedEnd(active.slot));

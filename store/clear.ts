@@ -41,10 +41,10 @@ function beginAnew(core: StoreCore): Beginning | undefined {
     core.log.rotate();
   }
   const next = memtable.active;
-  const older = [...core.segments.segments, ...pool.residents.map(({ segment }) => segment)]
+  const older = pool.residents.map(({ segment }) => segment)
     .filter((segment) => segment !== next?.segment);
-  if (older.length === 0) return undefined;
-  const newest = older.reduce((most, segment) => Math.max(most, segment), 0);
+  if (older.length + core.segments.size === 0) return undefined;
+  const newest = Math.max(core.segments.newest, ...older);
   return {
     firstSegment: next?.segment ?? newest + 1,
     sequenceFloor: next?.baseSequence ?? memtable.nextSequence,

@@ -41,9 +41,11 @@ function sourceOf(core: StoreCore): ImageSource {
   const { segments } = core;
   const { control, memtable } = core.log;
   const { active, nextSequence } = memtable;
-  const known = new Map(
-    segments.segments.map((segment) => [segment, segments.bytesOf(segment)] as const),
-  );
+  const known = new Map(segments.segments.map((segment) => {
+    const facts = segments.factsOf(segment);
+    const deadBytes = Math.min(facts.putBytes, segments.live.deadOf(segment));
+    return [segment, { facts, deadBytes }] as const;
+  }));
   if (active === undefined) return { segments: known, log: undefined, sequenceEnd: nextSequence };
   // What is beyond are marks at most: everything was made durable before.
   const end = control.get(active.slot, SlotWord.synced);

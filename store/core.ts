@@ -28,6 +28,7 @@ import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { MAX_RECORD_SPACE } from "./limits.ts";
 import { PendingWrites } from "./pending_writes.ts";
+import { StoreCompaction } from "./compaction.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { DegradedStats, RecoveryReport } from "./types.ts";
 import { OpenStreams } from "./value_stream.ts";
@@ -79,6 +80,7 @@ export class StoreCore {
   readonly diskWatch: DiskWatch;
   readonly expiry: Expiry;
   recovery: RecoveryReport;
+  readonly compaction: StoreCompaction;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
   /** Set by `close`: no call is accepted any more. */
@@ -127,6 +129,7 @@ export class StoreCore {
       MAX_RECORD_SPACE,
       parts.options.slabBytes - FILE_HEADER_BYTES - SEAL_SPACE_BYTES - RECORD_HEADER_BYTES,
     );
+    this.compaction = new StoreCompaction(this);
     this.diskWatch = new DiskWatch({
       thresholdMs: parts.options.slowDiskMs,
       progress: () => Atomics.load(log.control.words, Word.progress),
@@ -137,9 +140,12 @@ export class StoreCore {
       now: parts.options.now,
       events,
       remove: (hash, sequence) => {
-        const removed = this.index.remove(hash, sequence);
-        const isExternal = (this.index.flags & RecordFlag.external) !== 0;
-        if (removed && isExternal) this.blobs.expire(this.index.sequence);
+        const { index, segments } = this;
+        const removed = index.remove(hash, sequence);
+        // Nothing was written, so it is the newest of its key in its own segment, too.
+        if (removed) segments.live.lost(index.segment, index.length);
+        if (removed && (index.flags & RecordFlag.external) !== 0) this.blobs.expire(index.sequence);
+        return removed;
       },
     });
     this.expiry.adopt(parts.expiring, this.index);
@@ -226,12 +232,18 @@ export class StoreCore {
     this.blobs.close();
     this.diskWatch.close();
     this.expiry.close();
+    const compacted = await this.compaction.close(this.options.stallTimeoutMs);
     const ended = await this.durableLog.release(closedError(this.directory));
     try {
       this.segments.close();
     } finally {
-      if (ended) this.#lock.close();
-      else this.durableLog.onceEnded(() => this.#lock.close());
+      let left = (ended ? 0 : 1) + (compacted ? 0 : 1);
+      const oneLess = () => {
+        if (--left === 0) this.#lock.close();
+      };
+      if (left === 0) this.#lock.close();
+      if (!ended) this.durableLog.onceEnded(oneLess);
+      if (!compacted) this.compaction.onceEnded(oneLess);
     }
   }
 }

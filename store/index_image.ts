@@ -4,7 +4,8 @@ import { ExpiryTable, HashIndex } from "../index/mod.ts";
 import type { Identity } from "../log/mod.ts";
 import { SegmentReader } from "../segment/mod.ts";
 import { type File, type Fs, joinPath, TemporaryFile } from "../vfs/mod.ts";
-import { highWord, joinWords, segmentName, STORE_ID_BYTES } from "../wal/mod.ts";
+import { compactedName, highWord, joinWords, segmentName, STORE_ID_BYTES } from "../wal/mod.ts";
+import type { SegmentFacts } from "./segment_set.ts";
 
 /** Name of the file that holds an image of the index. */
 export const INDEX_FILE = "INDEX";
@@ -24,14 +25,13 @@ const Head = {
   logSegment: 40,
   logEnd: 44,
   logChecksum: 48,
-  newestSalt: 52,
   segments: 56,
   pieces: 60,
   expiryPieces: 64,
   tables: 68,
 } as const;
-/** Number u32, bytes u64. */
-const SEGMENT_ENTRY_BYTES = 4 + 8;
+/** Name i32, bytes u64, and u32s: end of the records, bytes of puts, dead bytes, salt, newest source. */
+const SEGMENT_ENTRY_BYTES = 4 + 8 + 5 * 4;
 /** Bytes u32, checksum u32. */
 const PIECE_ENTRY_BYTES = 4 + 4;
 const CHECKSUM_BYTES = 4;
@@ -50,10 +50,22 @@ export interface LogPlace {
   readonly checksum: number;
 }
 
+/** Which sealed file, as `SegmentSet` names it; `upTo` if it was compacted. */
+export interface SealedName {
+  readonly name: number;
+  readonly upTo: number | undefined;
+}
+
+/** What an image knows of a segment. */
+export interface ImagedSegment {
+  readonly facts: SegmentFacts;
+  readonly deadBytes: number;
+}
+
 /** Of what an image is an image: the state of the directory that it depends on. */
 export interface ImageSource {
-  /** The sealed segments whose records are all in it, ascending, with the lengths of their files. */
-  readonly segments: ReadonlyMap<number, number>;
+  /** The sealed segments whose records are all in it. */
+  readonly segments: ReadonlyMap<number, ImagedSegment>;
   /** The log that went on when it was made; `undefined` if none held a record. */
   readonly log: LogPlace | undefined;
   /** Sequence numbers from here on had not been given out. */
@@ -80,9 +92,7 @@ export async function writeIndexImage(
 ): Promise<void> {
   const expiryPieces = [...expiring.image(EXPIRY_PIECE_BYTES)];
   const pieces = [...index.chunks(), ...expiryPieces];
-  const newest = newestOf(source.segments);
-  const newestSalt = newest === 0 ? 0 : saltOf(fs, directory, newest);
-  const head = encodeHead(storeId, source, newestSalt, pieces, expiryPieces.length);
+  const head = encodeHead(storeId, source, pieces, expiryPieces.length);
   using temporary = TemporaryFile.create(fs, directory, { name: INDEX_FILE });
   temporary.file.write(head);
   let sinceBreak = 0;
@@ -106,14 +116,14 @@ export function readIndexImage(
   fs: Fs,
   directory: string,
   identity: Identity,
-  sealed: readonly number[],
+  sealed: readonly SealedName[],
 ): IndexImage | undefined {
   try {
     using file = fs.open(joinPath(directory, INDEX_FILE));
     const found = readHead(file, identity.storeId);
     if (found === undefined) return undefined;
-    const { source, newestSalt, headBytes, pieces, expiryPieces } = found;
-    if (!isThere(fs, directory, source.segments, newestSalt, new Set(sealed))) return undefined;
+    const { source, headBytes, pieces, expiryPieces } = found;
+    if (!isThere(fs, directory, source.segments, sealed)) return undefined;
     const chunks = readPieces(file, headBytes, pieces);
     if (chunks === undefined) return undefined;
     const expiring = new ExpiryTable();
@@ -128,7 +138,6 @@ export function readIndexImage(
 
 interface FoundHead {
   readonly source: ImageSource;
-  readonly newestSalt: number;
   readonly headBytes: number;
   readonly pieces: readonly { readonly bytes: number; readonly checksum: number }[];
   /** So many of the pieces, the last ones, tell of keys that expire. */
@@ -138,7 +147,6 @@ interface FoundHead {
 function encodeHead(
   storeId: Uint8Array,
   { segments, log, sequenceEnd }: ImageSource,
-  newestSalt: number,
   pieces: readonly Uint8Array[],
   expiryPieces: number,
 ): Uint8Array {
@@ -158,14 +166,18 @@ function encodeHead(
   u32(Head.logSegment, log?.segment ?? 0);
   u32(Head.logEnd, log?.end ?? 0);
   u32(Head.logChecksum, log?.checksum ?? 0);
-  u32(Head.newestSalt, newestSalt);
   u32(Head.segments, segments.size);
   u32(Head.pieces, pieces.length);
   u32(Head.expiryPieces, expiryPieces);
   let at: number = Head.tables;
-  for (const [segment, bytes] of segments) {
+  for (const [segment, { facts, deadBytes }] of segments) {
     u32(at, segment);
-    u64(at + 4, bytes);
+    u64(at + 4, facts.fileBytes);
+    u32(at + 12, facts.recordsEnd);
+    u32(at + 16, facts.putBytes);
+    u32(at + 20, deadBytes);
+    u32(at + 24, facts.salt);
+    u32(at + 28, facts.upTo ?? 0);
     at += SEGMENT_ENTRY_BYTES;
   }
   for (const piece of pieces) {
@@ -194,10 +206,16 @@ function readHead(file: File, storeId: Uint8Array): FoundHead | undefined {
   const tablesEnd = headBytes - CHECKSUM_BYTES;
   if (u32(tablesEnd) !== crc32(head.subarray(0, tablesEnd))) return undefined;
   if (!storeId.every((byte, i) => head[Head.storeId + i] === byte)) return undefined;
-  const segments = new Map<number, number>();
+  const segments = new Map<number, ImagedSegment>();
   let at: number = Head.tables;
   for (let i = u32(Head.segments); i > 0; i--, at += SEGMENT_ENTRY_BYTES) {
-    segments.set(u32(at), u64(at + 4));
+    const [fileBytes, recordsEnd, putBytes] = [u64(at + 4), u32(at + 12), u32(at + 16)];
+    const facts = { fileBytes, recordsEnd, putBytes, salt: u32(at + 24) | 0 };
+    const upTo = u32(at + 28);
+    segments.set(u32(at) | 0, {
+      facts: upTo === 0 ? facts : { ...facts, upTo },
+      deadBytes: u32(at + 20),
+    });
   }
   const pieces: { bytes: number; checksum: number }[] = [];
   for (let i = u32(Head.pieces); i > 0; i--, at += PIECE_ENTRY_BYTES) {
@@ -209,37 +227,34 @@ function readHead(file: File, storeId: Uint8Array): FoundHead | undefined {
     ? undefined
     : { segment, end: u32(Head.logEnd), checksum: u32(Head.logChecksum) };
   const source = { segments, log, sequenceEnd: u64(Head.sequenceEnd) };
-  return { source, newestSalt: u32(Head.newestSalt) | 0, headBytes, pieces, expiryPieces };
+  return { source, headBytes, pieces, expiryPieces };
 }
 
 /**
- * True if all the segments are there. Numbers are never given twice in the history of a store, so
- * name and length would tell; the salt of the newest tells apart what two copies of a store, which
- * went on separately, call by the same number.
+ * True if all the segments are there. Numbers of logs are never given twice in the history of a store,
+ * so name and length would tell; the salt of the newest tells apart what two copies of a store, which
+ * went on separately, call by the same number. Compacted segments leave nothing behind that would keep
+ * their numbers from being given again: each is looked into.
  */
 function isThere(
   fs: Fs,
   directory: string,
-  segments: ReadonlyMap<number, number>,
-  newestSalt: number,
-  sealed: ReadonlySet<number>,
+  segments: ReadonlyMap<number, ImagedSegment>,
+  sealed: readonly SealedName[],
 ): boolean {
-  for (const [segment, bytes] of segments) {
-    if (!sealed.has(segment)) return false;
-    if (fs.stat(joinPath(directory, segmentName(segment))).size !== bytes) return false;
+  const found = new Map(sealed.map(({ name, upTo }) => [name, upTo ?? 0]));
+  const newest = Math.max(...segments.keys());
+  for (const [name, { facts: { fileBytes, salt, upTo = 0 } }] of segments) {
+    if (found.get(name) !== upTo) return false;
+    const path = joinPath(directory, upTo > 0 ? compactedName(upTo, -name) : segmentName(name));
+    if (fs.stat(path).size !== fileBytes) return false;
+    if ((upTo > 0 || name === newest) && saltOf(fs, path) !== salt) return false;
   }
-  const newest = newestOf(segments);
-  return newest === 0 || saltOf(fs, directory, newest) === newestSalt;
+  return true;
 }
 
-function newestOf(segments: ReadonlyMap<number, number>): number {
-  let newest = 0;
-  for (const segment of segments.keys()) newest = Math.max(newest, segment);
-  return newest;
-}
-
-function saltOf(fs: Fs, directory: string, segment: number): number {
-  using reader = SegmentReader.open(fs, joinPath(directory, segmentName(segment)));
+function saltOf(fs: Fs, path: string): number {
+  using reader = SegmentReader.open(fs, path);
   return reader.header.salt;
 }
 

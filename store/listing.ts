@@ -43,7 +43,9 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
   const range = rangeOf(options);
   await core.pending.settled();
   core.assertOpen();
-  const merge = new KeyMerge(keySources(core, range), range.reverse);
+  let merge = new KeyMerge(keySources(core, range), range.reverse);
+  let { removals } = core.segments;
+  let last: Uint8Array | undefined;
   let listed = 0;
   for (let walked = 0; listed < limit; walked++) {
     if (walked % KEYS_PER_TURN === KEYS_PER_TURN - 1) {
@@ -53,8 +55,14 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
       throw new FlagstoneError("ABORTED", "The listing was aborted.", { cause: signal.reason });
     }
     core.assertOpen();
+    if (core.segments.removals !== removals) {
+      // Segments have gone, compacted or cleared: what they had, and is alive, is in others now.
+      removals = core.segments.removals;
+      merge = new KeyMerge(keySources(core, beyond(range, last)), range.reverse);
+    }
     const next = merge.next();
     if (next === undefined) return;
+    last = next.key;
     core.keys.load(next.key, next.flags);
     if (!core.find()) continue;
     listed++;
@@ -108,6 +116,15 @@ function rangeOf(options: ListOptions): Range {
   return { start, end, reverse: options.reverse ?? false };
 }
 
+/** What is left of `range` after `key`. */
+function beyond(range: Range, key: Uint8Array | undefined): Range {
+  if (key === undefined) return range;
+  if (range.reverse) return { ...range, end: key };
+  const start = new Uint8Array(key.length + 1);
+  start.set(key);
+  return { ...range, start };
+}
+
 /** The first byte string that is above all that begin with `prefix`; `undefined` if there is none. */
 function successor(prefix: Uint8Array): Uint8Array | undefined {
   let length = prefix.length;
@@ -134,7 +151,7 @@ function keySources(core: StoreCore, range: Range): KeySource[] {
 
 /**
  * Reads block by block, asking for the reader each time: it may have been closed for others
- * meanwhile, and there is none once the segment was cleared.
+ * meanwhile. There is none once the segment has gone; then the listing asks anew.
  */
 function* footerKeys(
   reader: () => SegmentReader | undefined,

@@ -12,7 +12,7 @@
  */
 export type { HostFactory } from "../log/mod.ts";
 export { open, openWith } from "./open.ts";
-export type { OpenOptions } from "./options.ts";
+export type { CompactionOptions, OpenOptions } from "./options.ts";
 export {
   DegradedEvent,
   ExpiredEvent,

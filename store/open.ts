@@ -8,6 +8,7 @@ import {
 } from "../log/mod.ts";
 import type { Lock } from "../vfs/mod.ts";
 import { recoverBlobs } from "./blob_recovery.ts";
+import { type Control, SlotWord } from "../wal/mod.ts";
 import { resolveCodecs, resolveCompression } from "./compression.ts";
 import { logFailed } from "./degradation.ts";
 import { EventSource } from "./event_source.ts";
@@ -71,6 +72,8 @@ async function startCore(
   let recovered: Recovered | undefined;
   // Nothing is accepted before there is a core, so no failure of the log matters before.
   let failed = (_error: FlagstoneError): void => {};
+  const told = new WeakSet<object>();
+  const late: { control?: Control; core?: StoreCore } = {};
   const log = await startLog({
     directory,
     options,
@@ -80,14 +83,21 @@ async function startCore(
     recover: () => recovered = recovery.run(),
     onActive: ({ segment, image }) =>
       events.emit("rotation", () => new RotationEvent(segment, image.bytes.length)),
-    onSegment: (segment, fileBytes) => {
-      if (segments.has(segment)) return;
-      segments.add(segment, fileBytes);
+    onSegment: (segment, fileBytes, slab) => {
+      // It may have been compacted since it was first told of.
+      if (told.has(slab)) return;
+      told.add(slab);
+      const { slot, salt } = slab;
+      const recordsEnd = late.control!.get(slot, SlotWord.end);
+      const putBytes = late.control!.get(slot, SlotWord.putBytes);
+      segments.add(segment, { fileBytes, recordsEnd, putBytes, salt });
+      late.core?.compaction.consider();
       events.emit("flush", () => new FlushEvent(segment, fileBytes));
     },
     onFailure: (error) => failed(error),
     waives: options.onWriteFailure === "memory",
   });
+  late.control = log.control;
   const { index, expiring, imaged, report } = recovered!;
   const core = new StoreCore({
     directory,
@@ -111,5 +121,7 @@ async function startCore(
     throw error;
   }
   events.keep("recovery", () => new RecoveryEvent(core.recovery));
+  late.core = core;
+  core.compaction.consider();
   return core;
 }

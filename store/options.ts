@@ -52,12 +52,32 @@ export interface OpenOptions {
   readonly readCacheBytes?: number;
   /** Bytes of writes that may wait for memory or for their keys, 64 KiB to 1 TiB. Default 1 GiB. A write that would have to wait beyond it is refused with `BUSY`; one alone may be larger. */
   readonly maxWaitingBytes?: number;
+  /**
+   * When space of overwritten and deleted values is given back by itself: see {@linkcode CompactionOptions}.
+   * `"manual"`: only by `Store.compact`, and by `clear`. Default: `{}`.
+   */
+  readonly compaction?: CompactionOptions | "manual";
   /** `close` leaves an image of the index, if it spares the next `open` the reading of so many keys, and of a sixteenth of all. Default 20000: reading those takes about 10 ms. Writing costs some 45 bytes a key on disk: about 0.1 s for a million, 0.6 s for ten. 2^53 - 1: never. */
   readonly indexImageKeys?: number;
 }
 
+/**
+ * How the store compacts in the background, on a thread of its own. A value that stays is copied once
+ * for each `1 / deadPart - 1` bytes, or fewer, that come back; values that are overwritten soon cost
+ * nothing, as segments in which all is dead are just removed.
+ */
+export interface CompactionOptions {
+  /** A segment is compacted once this part of its records is dead, 0.1 to 1. Default 0.5: files take up to about twice the space of what is alive. Lower: less space, more copying. */
+  readonly deadPart?: number;
+  /** Bytes that are read and written for it in a second, 64 KiB to 1 TiB; more while three quarters of all is dead. Default 128 MiB. Lower: less disturbance of other work; space comes back later. */
+  readonly bytesPerSecond?: number;
+}
+
 /** {@linkcode OpenOptions} with every default filled in. */
-export type ResolvedOptions = Required<OpenOptions>;
+export interface ResolvedOptions extends Required<Omit<OpenOptions, "compaction">> {
+  /** See {@linkcode OpenOptions.compaction}. */
+  readonly compaction: Required<CompactionOptions> | "manual";
+}
 
 const DURABILITIES: readonly Durability[] = ["synced", "written", "memory"];
 
@@ -85,6 +105,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "slowDiskMs",
     "readCacheBytes",
     "maxWaitingBytes",
+    "compaction",
     "indexImageKeys",
   ];
   refuseUnknown(options, known, "options");
@@ -148,12 +169,33 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
       most: 1024 ** 4,
       fallback: 1024 ** 3,
     }),
+    compaction: resolveCompaction(options.compaction),
     indexImageKeys: integer(options.indexImageKeys, "options.indexImageKeys", {
       least: 0,
       most: Number.MAX_SAFE_INTEGER,
       fallback: 20_000,
     }),
   };
+}
+
+function resolveCompaction(
+  options: CompactionOptions | "manual" = {},
+): ResolvedOptions["compaction"] {
+  if (options === "manual") return options;
+  refuseUnknown(options, ["deadPart", "bytesPerSecond"], "options.compaction");
+  const { deadPart = 0.5 } = options;
+  if (typeof deadPart !== "number" || !(deadPart >= 0.1 && deadPart <= 1)) {
+    throw new ArgumentError(
+      "options.compaction.deadPart",
+      `options.compaction.deadPart must be a number from 0.1 to 1: ${show(deadPart)}`,
+    );
+  }
+  const bytesPerSecond = integer(
+    options.bytesPerSecond,
+    "options.compaction.bytesPerSecond",
+    { least: 64 * 1024, most: 1024 ** 4, fallback: 128 * 1024 * 1024 },
+  );
+  return { deadPart, bytesPerSecond };
 }
 
 /** Checks a durability; `undefined` stays what it is. */

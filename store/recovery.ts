@@ -11,6 +11,7 @@ import {
   temporarySuffix,
 } from "../vfs/mod.ts";
 import {
+  compactedName,
   FILE_HEADER_BYTES,
   type FileHeader,
   logName,
@@ -31,7 +32,13 @@ import {
   UNKNOWN_SEQUENCES,
 } from "../wal/mod.ts";
 import { namesBelow, removeBelow } from "./cleared_files.ts";
-import { INDEX_FILE, type IndexImage, readIndexImage } from "./index_image.ts";
+import {
+  type ImagedSegment,
+  INDEX_FILE,
+  type IndexImage,
+  readIndexImage,
+  type SealedName,
+} from "./index_image.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./types.ts";
@@ -121,13 +128,27 @@ export class Recovery {
       files.filter((file) => file.kind === kind).map((file) => file.segment).sort((a, b) => a - b);
     const sealed = numbers("seg");
     const logs = numbers("log");
-    const newestSealed = sealed.at(-1) ?? 0;
+    const compacted = files.filter((file) => file.kind === "compacted");
+    // A compacted segment is made of sealed ones, so it says as they do that older logs were complete.
+    const newestSealed = Math.max(
+      sealed.at(-1) ?? 0,
+      ...compacted.map(({ segment }) => segment),
+    );
 
-    const imaged = this.#begin(hasImage, sealed);
-    for (const segment of sealed) {
-      const bytes = imaged.get(segment);
-      if (bytes === undefined) this.#loadSegment(segment);
-      else this.#segments.add(segment, bytes);
+    // Compacted segments come last: of a record that is in one and still in its source, the index
+    // takes the place found later.
+    const sealedNames = [
+      ...sealed.map((segment) => ({ name: segment, upTo: undefined })),
+      ...compacted.map(({ number, segment }) => ({ name: -number, upTo: segment })),
+    ];
+    const imaged = this.#begin(hasImage, sealedNames);
+    for (const { name, upTo } of sealedNames) {
+      const known = imaged.get(name);
+      if (known === undefined) this.#loadSegment(name, upTo);
+      else {
+        this.#segments.add(name, known.facts);
+        this.#segments.live.set(name, known.deadBytes);
+      }
     }
     const isSealed = new Set(sealed);
     const unsealed = logs.filter((segment) => !isSealed.has(segment));
@@ -139,8 +160,8 @@ export class Recovery {
         this.#sawRecords(segment, end, (bytes) => image.bytes.subarray(0, bytes));
         // Nothing but a seal: a slab that had to make room for a larger one.
         if (end === FILE_HEADER_BYTES + SEAL_SPACE_BYTES) return this.#removeLogs([segment]);
-        const fileBytes = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
-        this.#segments.add(segment, fileBytes);
+        const lengths = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
+        this.#segments.add(segment, { ...lengths, recordsEnd: end, salt });
       },
     }).run(unsealed, newestSealed);
     this.#index.dropTombstones();
@@ -174,8 +195,12 @@ export class Recovery {
   }
 
   /** Begins with the image, if there is one that helps; returns the segments that it knows. */
-  #begin(hasImage: boolean, sealed: readonly number[]): ReadonlyMap<number, number> {
+  #begin(
+    hasImage: boolean,
+    sealed: readonly SealedName[],
+  ): ReadonlyMap<number, ImagedSegment> {
     this.#footersRead = 0;
+    this.#segments.clear(0);
     this.#image = hasImage
       ? readIndexImage(this.#fs, this.#directory, this.#identity, sealed)
       : undefined;
@@ -197,12 +222,15 @@ export class Recovery {
     this.#logGoesOn = crc32(read(log.end)) === log.checksum;
   }
 
-  #loadSegment(segment: number): void {
-    const path = joinPath(this.#directory, segmentName(segment));
+  #loadSegment(segment: number, upTo: number | undefined): void {
+    const path = joinPath(
+      this.#directory,
+      upTo === undefined ? segmentName(segment) : compactedName(upTo, -segment),
+    );
     const reader = SegmentReader.open(this.#fs, path);
-    const { fileBytes } = reader;
+    const { fileBytes, header: { salt }, summary: { recordsEnd, liveBytes: putBytes } } = reader;
     try {
-      this.#checkOwner(reader.header, segment, path);
+      this.#checkOwner(reader.header, segment, path, upTo);
       reader.eachEntry((entry) => {
         const { sharedBytes, bytes, suffixStart, suffixBytes } = entry;
         this.#keys.extend(sharedBytes, bytes, suffixStart, suffixBytes, entry.flags);
@@ -219,7 +247,8 @@ export class Recovery {
     } finally {
       reader.close();
     }
-    this.#segments.add(segment, fileBytes);
+    const facts = { fileBytes, recordsEnd, putBytes, salt };
+    this.#segments.add(segment, upTo === undefined ? facts : { ...facts, upTo });
   }
 
   #replay(image: SegmentImage, segment: number, offset: number, length: number): void {
@@ -241,15 +270,21 @@ export class Recovery {
     expiresAt: number,
   ): void {
     const { hash, flags } = this.#keys;
-    if (kind !== RecordKind.put) return this.#index.putTombstone(hash, sequence);
-    this.#index.put(hash, sequence, segment, offset, length, flags);
-    if (expiresAt !== 0) this.#expiring.set(hash, sequence, expiresAt);
-    if ((flags & RecordFlag.external) !== 0) this.#index.mark(RecordFlag.external);
+    const index = this.#index;
+    index.stale = false;
+    const replaced = kind === RecordKind.put
+      ? index.put(hash, sequence, segment, offset, length, flags)
+      : index.putTombstone(hash, sequence);
+    if (kind === RecordKind.put && expiresAt !== 0) this.#expiring.set(hash, sequence, expiresAt);
+    if ((flags & RecordFlag.external) !== 0) index.mark(RecordFlag.external);
+    if (index.segment === segment) return;
+    if (replaced) this.#segments.live.lost(index.segment, index.length);
+    else if (index.stale && kind === RecordKind.put) this.#segments.live.lost(segment, length);
   }
 
-  #checkOwner(header: FileHeader, segment: number, path: string): void {
+  #checkOwner(header: FileHeader, segment: number, path: string, upTo = 0): void {
     const ours = header.storeId.every((byte, i) => byte === this.#identity.storeId[i]);
-    if (ours && header.segment === segment) return;
+    if (ours && header.segment === Math.abs(segment) && header.upTo === upTo) return;
     throw new FlagstoneError(
       "CORRUPT",
       `Cannot read ${path}: it is segment ${header.segment} of ${ours ? "this" : "another"} ` +

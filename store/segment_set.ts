@@ -1,21 +1,45 @@
 import { SegmentReader } from "../segment/mod.ts";
 import { type Fs, joinPath } from "../vfs/mod.ts";
-import { segmentName } from "../wal/mod.ts";
+import { compactedName, FILE_HEADER_BYTES, segmentName } from "../wal/mod.ts";
+import { LiveBytes } from "./live_bytes.ts";
 
 /** Most segments whose files are open at once. */
 const MAX_OPEN_SEGMENTS = 256;
 
-/** The sealed segments of a store: which there are, and readers for them, opened when first needed. */
+/** What is known of a sealed file without reading it. */
+export interface SegmentFacts {
+  /** Length of the file. */
+  readonly fileBytes: number;
+  /** Where its records end. */
+  readonly recordsEnd: number;
+  /** Space of the puts that are the newest of their keys in it. */
+  readonly putBytes: number;
+  /** The salt of its checksums, which no other file has. */
+  readonly salt: number;
+  /** Of a compacted segment: the newest segment of which it has records. */
+  readonly upTo?: number;
+}
+
+/**
+ * The sealed segments of a store: which there are, how much of each is alive, and readers for them,
+ * opened when first needed.
+ *
+ * Here and in the index, a compacted segment has the negative of its number as name, any other its
+ * number.
+ */
 export class SegmentSet {
+  /** How much of each is dead. */
+  live: LiveBytes = new LiveBytes();
   readonly #fs: Fs;
   readonly #directory: string;
-  readonly #bytes = new Map<number, number>();
+  readonly #facts = new Map<number, SegmentFacts>();
   /** Open readers, the one used longest ago first. */
   readonly #readers = new Map<number, SegmentReader>();
   #last: SegmentReader | undefined;
-  #lastSegment = -1;
+  #lastSegment = 0;
   #totalBytes = 0;
   #first = 0;
+  #removals = 0;
 
   /** Knows no segment yet. */
   constructor(fs: Fs, directory: string) {
@@ -23,14 +47,16 @@ export class SegmentSet {
     this.#directory = directory;
   }
 
-  /** Numbers of all segments, ascending. */
+  /** Names of all segments, the oldest first: by the newest segment of which each has records. */
   get segments(): number[] {
-    return [...this.#bytes.keys()].sort((a, b) => a - b);
+    return [...this.#facts.keys()].sort((a, b) =>
+      this.newestIn(a) - this.newestIn(b) || Math.abs(a) - Math.abs(b)
+    );
   }
 
   /** How many there are. */
   get size(): number {
-    return this.#bytes.size;
+    return this.#facts.size;
   }
 
   /** Length of their files, in all. */
@@ -38,21 +64,72 @@ export class SegmentSet {
     return this.#totalBytes;
   }
 
+  /** Space of the records that are the newest of their keys. */
+  get liveBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#facts.keys()) bytes += this.liveBytesOf(segment);
+    return bytes;
+  }
+
+  /** Space of all other records. */
+  get deadBytes(): number {
+    let bytes = 0;
+    for (const { recordsEnd } of this.#facts.values()) bytes += recordsEnd - FILE_HEADER_BYTES;
+    return bytes - this.liveBytes;
+  }
+
+  /** The highest number that a segment has, or had of which there are records; 0 if there is none. */
+  get newest(): number {
+    let newest = 0;
+    for (const segment of this.#facts.keys()) newest = Math.max(newest, this.newestIn(segment));
+    return newest;
+  }
+
+  /** Counts segments that were removed: who goes through them all must look again. */
+  get removals(): number {
+    return this.#removals;
+  }
+
   /** True if `segment` is sealed. */
   has(segment: number): boolean {
-    return this.#bytes.has(segment);
+    return this.#facts.has(segment);
+  }
+
+  /** What is known of `segment`, which is sealed. */
+  factsOf(segment: number): SegmentFacts {
+    return this.#facts.get(segment)!;
   }
 
   /** Length of the file of `segment`, which is sealed. */
   bytesOf(segment: number): number {
-    return this.#bytes.get(segment)!;
+    return this.factsOf(segment).fileBytes;
   }
 
-  /** Learns of a segment, whose file is `fileBytes` long. */
-  add(segment: number, fileBytes: number): void {
-    if (segment < this.#first || this.#bytes.has(segment)) return;
-    this.#bytes.set(segment, fileBytes);
-    this.#totalBytes += fileBytes;
+  /** Space of the records of `segment` that are the newest of their keys. */
+  liveBytesOf(segment: number): number {
+    return Math.max(0, this.factsOf(segment).putBytes - this.live.deadOf(segment));
+  }
+
+  /** The newest segment of which `segment` has records: itself, unless it was compacted. */
+  newestIn(segment: number): number {
+    return this.#facts.get(segment)?.upTo ?? segment;
+  }
+
+  /** Name of the file of `segment`, which is sealed. */
+  nameOf(segment: number): string {
+    return segment < 0 ? compactedName(this.newestIn(segment), -segment) : segmentName(segment);
+  }
+
+  /** Path of the file of `segment`, which is sealed. */
+  pathOf(segment: number): string {
+    return joinPath(this.#directory, this.nameOf(segment));
+  }
+
+  /** Learns of a segment. */
+  add(segment: number, facts: SegmentFacts): void {
+    if ((facts.upTo ?? segment) < this.#first || this.#facts.has(segment)) return;
+    this.#facts.set(segment, facts);
+    this.#totalBytes += facts.fileBytes;
   }
 
   /** A reader of `segment`; it stays open until others are used more. */
@@ -60,7 +137,7 @@ export class SegmentSet {
     if (segment === this.#lastSegment) return this.#last!;
     let reader = this.#readers.get(segment);
     if (reader === undefined) {
-      reader = SegmentReader.open(this.#fs, joinPath(this.#directory, segmentName(segment)));
+      reader = SegmentReader.open(this.#fs, this.pathOf(segment));
       for (const [oldest, unused] of this.#readers) {
         if (this.#readers.size < MAX_OPEN_SEGMENTS) break;
         this.#readers.delete(oldest);
@@ -75,11 +152,25 @@ export class SegmentSet {
     return reader;
   }
 
+  /** Forgets `segment`, to which nothing points any more. Reads that are under way end well. */
+  remove(segment: number): void {
+    const facts = this.#facts.get(segment);
+    if (facts === undefined) return;
+    this.#facts.delete(segment);
+    this.#totalBytes -= facts.fileBytes;
+    this.#removals++;
+    this.#readers.get(segment)?.close();
+    this.#readers.delete(segment);
+    if (this.#lastSegment === segment) this.#forgetLast();
+  }
+
   /** Forgets all segments, and never learns of one below `first` again. */
   clear(first: number): void {
     this.close();
-    this.#bytes.clear();
+    this.#facts.clear();
+    this.live = new LiveBytes();
     this.#totalBytes = 0;
+    this.#removals++;
     this.#first = first;
   }
 
@@ -87,7 +178,11 @@ export class SegmentSet {
   close(): void {
     for (const reader of this.#readers.values()) reader.close();
     this.#readers.clear();
+    this.#forgetLast();
+  }
+
+  #forgetLast(): void {
     this.#last = undefined;
-    this.#lastSegment = -1;
+    this.#lastSegment = 0;
   }
 }

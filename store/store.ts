@@ -1,6 +1,7 @@
 import { SlotState, Word } from "../wal/mod.ts";
 import { makeCheckpoint } from "./checkpoint.ts";
 import { clearStore } from "./clear.ts";
+import { compactionStats, compactStore } from "./compact.ts";
 import { leaveIndexImage } from "./close_image.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
@@ -11,6 +12,8 @@ import type {
   BatchOperation,
   CheckpointOptions,
   CheckpointReport,
+  CompactOptions,
+  CompactReport,
   DeleteOptions,
   Entry,
   Key,
@@ -284,6 +287,9 @@ export class Store extends EventTarget implements AsyncDisposable {
       segmentBytes: segments.totalBytes,
       blobFiles: core.blobs.size,
       blobBytes: core.blobs.bytes,
+      liveBytes: segments.liveBytes,
+      deadBytes: segments.deadBytes,
+      compaction: compactionStats(core.compaction),
       slabMemoryBytes: pool.memoryBytes,
       readCacheMemoryBytes: core.blocks.memoryBytes,
       indexMemoryBytes: core.index.memoryBytes,
@@ -307,7 +313,8 @@ export class Store extends EventTarget implements AsyncDisposable {
       logSyncs: Atomics.load(control.words, Word.logSyncs),
       rotations: core.log.memtable.rotations,
       degraded: core.degraded?.stats,
-      threads: core.durableLog.threads + core.compressor.threads + core.blobs.writer.threads,
+      threads: core.durableLog.threads + core.compressor.threads + core.blobs.writer.threads +
+        core.compaction.threads,
       recovery: core.recovery,
     };
   }
@@ -318,6 +325,22 @@ export class Store extends EventTarget implements AsyncDisposable {
     await this.#core.flush();
     await this.#core.completed();
     return await new Verification(this.#core).run();
+  }
+
+  /**
+   * Gives the space of overwritten and deleted values back: copies what is alive out of the segments
+   * of which a twentieth or more is dead, then removes them. Reads and writes go on. Space is needed for
+   * what is alive in 64 of them, at most `slabBytes`; CPU and disk are used as fast as they go. A
+   * background compaction that is under way ends its step first.
+   *
+   * A crash at any moment loses nothing, and the next call goes on where this one was. Rejects with
+   * `ABORTED` by the signal: what was done stays done. `CORRUPT` if a record is damaged: its segment
+   * stays as it is from then on, so a second call goes on with the others. `NO_SPACE`, `IO` and others
+   * as the file system has it; after a failure to name, sync or remove a file, there is no compaction
+   * until the store is opened again. Writing is not affected.
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactReport> {
+    return await compactStore(this.#core, options);
   }
 
   /**
@@ -380,11 +403,13 @@ export class Store extends EventTarget implements AsyncDisposable {
   async #close(): Promise<void> {
     const core = this.#core;
     core.shut();
+    const { compaction, options: { stallTimeoutMs } } = core;
+    const knowsAll = await compaction.close(stallTimeoutMs) && compaction.knowsAllFiles;
     try {
       await core.flush();
       const finished = await core.durableLog.finish();
       await core.blobs.settled();
-      if (finished) await leaveIndexImage(core);
+      if (finished && knowsAll) await leaveIndexImage(core);
     } catch (error) {
       // Of a store in memory only, everybody has been told.
       if (core.degraded === undefined) throw error;

@@ -212,6 +212,12 @@ export interface StoreStats {
   readonly blobFiles: number;
   /** Their length, in bytes. */
   readonly blobBytes: number;
+  /** Space of the records in segments that are the current values of their keys, in bytes. */
+  readonly liveBytes: number;
+  /** Space of all other records in segments: values that were overwritten or deleted, and deletes. Compaction gives most of it back. */
+  readonly deadBytes: number;
+  /** What compaction has done since the store was opened. */
+  readonly compaction: CompactionStats;
   /** Memory of slabs, in bytes. */
   readonly slabMemoryBytes: number;
   /** Memory of the read cache, in bytes: see `OpenOptions.readCacheBytes`. */
@@ -256,6 +262,40 @@ export interface StoreStats {
   readonly threads: number;
   /** What opening found. */
   readonly recovery: RecoveryReport;
+}
+
+/** What compaction has done since the store was opened. */
+export interface CompactionStats {
+  /** Times that segments were replaced by one, or removed as nothing in them was alive. */
+  readonly jobs: number;
+  /** By how many bytes that made the files shorter. */
+  readonly freedBytes: number;
+  /** Bytes that were read and written for it. */
+  readonly movedBytes: number;
+  /** Jobs that failed; what they were about stays as it was. */
+  readonly failures: number;
+}
+
+/** Options of {@linkcode Store.compact}. */
+export interface CompactOptions {
+  /** Ends the compaction with `ABORTED` when it fires; what was done stays done. */
+  readonly signal?: AbortSignal;
+  /** Told after each step of what was done so far. What it throws ends the compaction. */
+  readonly onProgress?: (report: CompactReport) => void;
+}
+
+/** What {@linkcode Store.compact} has done. */
+export interface CompactReport {
+  /** Segments removed. */
+  readonly removedFiles: number;
+  /** Segments made of what was alive in them. */
+  readonly madeFiles: number;
+  /** By how many bytes that made the files shorter. */
+  readonly freedBytes: number;
+  /** Records copied. */
+  readonly copiedRecords: number;
+  /** Deletes that were dropped, as no file has an older value of their keys any more. */
+  readonly droppedTombstones: number;
 }
 
 /** Options of {@linkcode Store.checkpoint}. */

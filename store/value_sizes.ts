@@ -1,6 +1,6 @@
 import { corruptValue, VALUE_HEADER_BYTES, valueHeader } from "../codec/mod.ts";
 import { joinPath } from "../vfs/mod.ts";
-import { EXPIRY_BYTES, logName, RECORD_HEADER_BYTES, RecordFlag, segmentName } from "../wal/mod.ts";
+import { EXPIRY_BYTES, logName, RECORD_HEADER_BYTES, RecordFlag } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 
 /** Length of a value, raw and as it is stored. */
@@ -29,7 +29,9 @@ export function sizesOf(core: StoreCore, keyBytes: number): ValueSizes {
   try {
     return { size: valueHeader(header, storedSize).rawBytes, storedSize };
   } catch (cause) {
-    const name = slab === undefined ? segmentName(segment) : logName(segment);
-    throw corruptValue({ path: joinPath(core.directory, name), offset }, cause);
+    const path = slab === undefined
+      ? core.segments.pathOf(segment)
+      : joinPath(core.directory, logName(segment));
+    throw corruptValue({ path, offset }, cause);
   }
 }

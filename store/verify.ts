@@ -17,7 +17,6 @@ import {
   recordSequence,
   recordValueStart,
   SegmentImage,
-  segmentName,
   SlotState,
   SlotWord,
   verifyRecord,
@@ -45,12 +44,11 @@ export class Verification {
 
   /** Does it. */
   async run(): Promise<VerifyReport> {
-    for (const segment of this.#core.segments.segments) {
-      this.#core.assertOpen();
-      // It may have been cleared meanwhile.
-      if (!this.#core.segments.has(segment)) continue;
-      const path = joinPath(this.#core.directory, segmentName(segment));
-      await this.#guard(path, () => this.#checkSegment(path));
+    const seen = new Set<number>();
+    const unseen = () => this.#core.segments.segments.filter((segment) => !seen.has(segment));
+    // Compaction makes others meanwhile, and removes some.
+    for (let left = unseen(); left.length > 0; left = unseen()) {
+      await this.#checkSegments(left, seen);
     }
     for (const slab of this.#core.log.pool.residents) {
       const state = this.#core.log.control.get(slab.slot, SlotWord.state);
@@ -72,6 +70,16 @@ export class Verification {
       records: this.#records,
       problems: this.#problems,
     };
+  }
+
+  async #checkSegments(segments: readonly number[], seen: Set<number>): Promise<void> {
+    for (const segment of segments) {
+      seen.add(segment);
+      this.#core.assertOpen();
+      if (!this.#core.segments.has(segment)) continue;
+      const path = this.#core.segments.pathOf(segment);
+      await this.#guard(path, () => this.#checkSegment(path));
+    }
   }
 
   /** A file that cannot be read at all is a problem like any other. */

@@ -147,7 +147,7 @@ testStore(
       assert.equal(store.stats().keys, 1);
     };
     {
-      await using store = await openAt(place, clock);
+      await using store = await openAt(place, clock, { compaction: "manual" });
       // Both generations end in sealed segments, the second one partly in a log.
       for (let i = 0; i < 100; i++) await store.put(`key:${i}`, noise(1500, i));
       for (let i = 0; i < 100; i++) {

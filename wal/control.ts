@@ -92,6 +92,8 @@ export const SlotWord = {
   baseLow: 9,
   /** See `baseLow`. */
   baseHigh: 10,
+  /** Space of the puts that are the newest of their keys in the segment, once the slab is flushed. Writer: flush worker. */
+  putBytes: 11,
 
   /** Offset up to which the file has the slab's bytes; 0 = none yet. Writer: log worker. */
   written: 16,

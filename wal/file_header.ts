@@ -24,6 +24,8 @@ export interface FileHeader {
   readonly storeId: Uint8Array;
   /** Sequence numbers of the segment's own records are above this. */
   readonly baseSequence: number;
+  /** Of a compacted segment: the newest segment of which it has records. 0: a log, or what became of one. */
+  readonly upTo: number;
   /** The header's checksum; every record of the segment is checksummed with it as seed. */
   readonly salt: number;
 }
@@ -37,7 +39,7 @@ const CHECKSUM_OFFSET = FILE_HEADER_BYTES - 4;
  */
 export function writeFileHeader(
   image: SegmentImage,
-  header: Omit<FileHeader, "salt">,
+  header: Omit<FileHeader, "salt" | "upTo"> & { readonly upTo?: number },
 ): number {
   const { words, bytes } = image;
   words[0] = FILE_MAGIC_LOW;
@@ -50,7 +52,7 @@ export function writeFileHeader(
   words[10] = header.baseSequence | 0;
   words[11] = highWord(header.baseSequence);
   bytes.set(crypto.getRandomValues(new Uint8Array(8)), NONCE_OFFSET);
-  words[14] = 0;
+  words[14] = header.upTo ?? 0;
   words[15] = crc32(bytes.subarray(0, CHECKSUM_OFFSET)) | 0;
   return words[15];
 }
@@ -95,6 +97,7 @@ export function readFileHeader(bytes: Uint8Array, available: number, path: strin
       capacityBytes,
       storeId: head.slice(24, 24 + STORE_ID_BYTES),
       baseSequence: joinWords(words[10]!, words[11]!),
+      upTo: words[14]! >>> 0,
       salt,
     },
   };

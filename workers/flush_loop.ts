@@ -190,7 +190,9 @@ export class FlushLoop implements Loop {
     const end = control.get(slot, SlotWord.end);
     if (this.#needsFooter(slot)) {
       const salt = control.get(slot, SlotWord.salt);
-      const fileBytes = writeFooter(this.#fs, this.#directory, segment, image, end, salt);
+      const lengths = writeFooter(this.#fs, this.#directory, segment, image, end, salt);
+      const { fileBytes, putBytes } = lengths;
+      control.set(slot, SlotWord.putBytes, putBytes);
       control.set(slot, SlotWord.fileBytes, fileBytes);
     }
     // Another worker may be syncing it, by the name that it has now; then that one comes back here.

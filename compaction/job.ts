@@ -1,0 +1,76 @@
+/** A sealed file that a compaction reads, or may have to. */
+export interface CompactionFile {
+  /** Its name in the index. */
+  readonly segment: number;
+  /** Where it is. */
+  readonly path: string;
+}
+
+/** What is to be compacted. Plain data: it is posted to a thread. */
+export interface CompactionJob {
+  /** Directory of the store. */
+  readonly directory: string;
+  /** Identity of the store, for the header. */
+  readonly storeId: Uint8Array;
+  /** Keys the hash of keys. */
+  readonly hashSecret: Uint8Array;
+  /** The files to be replaced, in the order in which they will be removed, each durably before the next. */
+  readonly sources: readonly CompactionFile[];
+  /** All other files in which something is dead: one may have an older record of a key that was deleted. */
+  readonly others: readonly CompactionFile[];
+  /** If others may have one, look whether they do; else such tombstones are simply kept. */
+  readonly searchOthers: boolean;
+  /** Number of the compacted segment. */
+  readonly number: number;
+  /** The newest segment of which the sources have records. */
+  readonly upTo: number;
+  /** A file is made even if there is nothing to put in it: else numbers would be given again. */
+  readonly leaveFile: boolean;
+  /** Bytes read and written in a second at most; 0 = as many as the disk gives. */
+  readonly bytesPerSecond: number;
+}
+
+/** A compacted segment that is durable under its name. */
+export interface CompactedFile {
+  /** Length of the file. */
+  readonly fileBytes: number;
+  /** Where its records end. */
+  readonly recordsEnd: number;
+  /** Space of the puts in it: all of its records but tombstones. */
+  readonly putBytes: number;
+  /** The salt of its checksums. */
+  readonly salt: number;
+}
+
+/** Words of one record in `CompactionResult.moves`. */
+export const MoveWord = {
+  /** Words of the key's hash. */
+  h1: 0,
+  h2: 1,
+  h3: 2,
+  /** Its sequence number. */
+  sequenceLow: 3,
+  sequenceHigh: 4,
+  /** Offset in the file that it is from, then in the compacted one. */
+  offset: 5,
+  /** Length of the record. */
+  length: 6,
+  /** 1: a value that is over, which hides older ones as a delete does, and is copied as one. */
+  isOver: 7,
+} as const;
+/** How many they are. */
+export const MOVE_WORDS: number = Object.keys(MoveWord).length;
+
+/** What a compaction has done; nothing of it is known to the index yet. */
+export interface CompactionResult {
+  /** The file that was made; `undefined` if nothing was alive. */
+  readonly file: CompactedFile | undefined;
+  /** Where each put in it is now, `MOVE_WORDS` words each. */
+  readonly moves: Int32Array<ArrayBuffer>;
+  /** Records copied, tombstones included. */
+  readonly records: number;
+  /** Tombstones that nothing needs any more. */
+  readonly droppedTombstones: number;
+  /** Bytes read and written. */
+  readonly bytes: number;
+}

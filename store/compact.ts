@@ -1,0 +1,82 @@
+import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
+import type { JobReport, StoreCompaction } from "./compaction.ts";
+import type { StoreCore } from "./core.ts";
+import type { CompactionStats, CompactOptions, CompactReport } from "./types.ts";
+
+/** A log of which less than one part in so many is used is not sealed for the compaction. */
+const LEAST_SEALED_PART = 4;
+
+/** See `Store.compact`. */
+export async function compactStore(
+  core: StoreCore,
+  options: CompactOptions,
+): Promise<CompactReport> {
+  refuseUnknown(options, ["signal", "onProgress"], "options");
+  const { signal, onProgress } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    const message = `options.signal must be an AbortSignal: ${show(signal)}`;
+    throw new ArgumentError("options.signal", message);
+  }
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    const message = `options.onProgress must be a function: ${show(onProgress)}`;
+    throw new ArgumentError("options.onProgress", message);
+  }
+  core.assertDurable();
+  const refuseAborted = () => {
+    if (signal?.aborted === true) throw abortedError(core.directory, signal);
+  };
+  refuseAborted();
+  const stop = () => core.compaction.stop();
+  signal?.addEventListener("abort", stop);
+  const total = {
+    removedFiles: 0,
+    madeFiles: 0,
+    freedBytes: 0,
+    copiedRecords: 0,
+    droppedTombstones: 0,
+  };
+  try {
+    await sealWhatIsThere(core);
+    await core.compaction.all((report: JobReport) => {
+      for (const name of Object.keys(total) as (keyof CompactReport)[]) {
+        total[name] += report[name];
+      }
+      onProgress?.({ ...total });
+    }, () => signal?.aborted === true);
+  } catch (error) {
+    // A job that was told to stop says so, too; by whom is known here.
+    refuseAborted();
+    core.assertOpen();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  refuseAborted();
+  return total;
+}
+
+/** What `stats()` tells. */
+export function compactionStats(compaction: StoreCompaction): CompactionStats {
+  const { jobs, freedBytes, movedBytes, failures } = compaction;
+  return { jobs, freedBytes, movedBytes, failures };
+}
+
+/** Makes segments of what is in memory, unless it is little: only segments are compacted. */
+async function sealWhatIsThere(core: StoreCore): Promise<void> {
+  const { control, memtable } = core.log;
+  await core.pending.settled();
+  core.assertDurable();
+  const { active } = memtable;
+  const used = active === undefined ? 0 : control.reservedEnd(active.slot);
+  if (active !== undefined && used * LEAST_SEALED_PART >= active.image.bytes.length) {
+    core.log.rotate();
+  }
+  // In this order: on a full disk, this one says so, and the other would wait for space.
+  await core.log.flush();
+  await core.log.flushed();
+}
+
+function abortedError(directory: string, signal: AbortSignal): FlagstoneError {
+  const message = `The compaction of ${directory} was aborted. What it had done stays done.`;
+  return new FlagstoneError("ABORTED", message, { path: directory, cause: signal.reason });
+}

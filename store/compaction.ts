@@ -1,0 +1,365 @@
+import {
+  type CompactionFailure,
+  type CompactionResult,
+  type CompactionRunner,
+  hasFailed,
+  InlineRunner,
+  MOVE_WORDS,
+  MoveWord,
+  Pace,
+  WorkerRunner,
+} from "../compaction/mod.ts";
+import type { FlagstoneError } from "../errors/mod.ts";
+import { compactedName, joinWords } from "../wal/mod.ts";
+import { joinPath } from "../vfs/mod.ts";
+import { type Pick, pickSegments } from "./compaction_picks.ts";
+import type { HashIndex } from "../index/mod.ts";
+import type { Identity, LogWriter } from "../log/mod.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { SegmentSet } from "./segment_set.ts";
+
+/** The index is told of so many records in one turn of the event loop: about 1 ms. */
+const MOVES_PER_TURN = 4096;
+/** While so large a part of all records is dead, the rate does not count: space is what is short. */
+const HURRY_PART = 0.75;
+/** What `Store.compact` leaves alone: to copy 20 bytes for one that comes back is no good trade. */
+const LEAST_DEAD_PART = 0.05;
+/** After a failure, so many segments are sealed before the next automatic try. */
+const SKIPPED_AFTER_FAILURE = 8;
+
+/** What compaction needs of the store. */
+export interface CompactedStore {
+  readonly directory: string;
+  readonly options: ResolvedOptions;
+  readonly identity: Identity;
+  readonly segments: SegmentSet;
+  /** The log on disk: what is in memory only replaces nothing. */
+  readonly durableLog: LogWriter;
+  /** Another one after a `clear`. */
+  readonly index: HashIndex;
+  /** The segments that the image of the index on disk knows; none once one of them is gone. */
+  imaged: ReadonlySet<number>;
+  assertDurable(): void;
+  /** Resolves when everything accepted so far is durable. */
+  flush(): Promise<void>;
+  /** Does `work` once nothing else changes or copies the set of files. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** What a job has done. */
+export interface JobReport {
+  readonly removedFiles: number;
+  readonly madeFiles: number;
+  readonly freedBytes: number;
+  readonly copiedRecords: number;
+  readonly droppedTombstones: number;
+}
+
+const NOTHING: JobReport = {
+  removedFiles: 0,
+  madeFiles: 0,
+  freedBytes: 0,
+  copiedRecords: 0,
+  droppedTombstones: 0,
+};
+
+/**
+ * Compaction as the store sees it: picks segments, has them copied, tells the index of the new places,
+ * and then has the old files removed. One job at a time.
+ *
+ * What a crash leaves is right at every step: until the new file has its name there is but a temporary
+ * one; from then on until the old files are gone, the same records are there twice, under the same
+ * numbers. What replaced a dead record is durable before the record's file goes.
+ */
+export class StoreCompaction {
+  /** Jobs done since the store was opened. */
+  jobs = 0;
+  /** Bytes by which they made the files shorter. */
+  freedBytes = 0;
+  /** Bytes that they read and wrote. */
+  movedBytes = 0;
+  /** Jobs that failed. */
+  failures = 0;
+  readonly #core: CompactedStore;
+  readonly #runner: CompactionRunner;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Calls of `Store.compact` that wait. */
+  #waiting = 0;
+  #nextNumber = 1;
+  /** Why there will be none until the store is opened again. */
+  #broken: FlagstoneError | undefined;
+  /** Segments with damaged records: they stay as they are. */
+  readonly #damaged = new Set<number>();
+  /** Of compacted segments made in this session: `#removedBytes` at that time. */
+  readonly #madeAt = new Map<number, number>();
+  /** Bytes of files removed so far. */
+  #removedBytes = 0;
+  #considering = false;
+  /** Calls of `consider` to be ignored. */
+  #skip = 0;
+  #endRest: (() => void) | undefined;
+  #closed = false;
+
+  /** Compacts `core`, when it is asked to. */
+  constructor(core: CompactedStore) {
+    this.#core = core;
+    const { fs, idleWorkerMs } = core.options;
+    this.#runner = fs.spec === undefined
+      ? new InlineRunner(fs)
+      : new WorkerRunner(fs.spec, idleWorkerMs);
+    for (const segment of core.segments.segments) {
+      this.#nextNumber = Math.max(this.#nextNumber, 1 - segment);
+    }
+  }
+
+  /** Threads running: 0 or 1. */
+  get threads(): number {
+    return this.#runner.threads;
+  }
+
+  /** False if a file may be there of which the store does not know: then no image of the index may be left. */
+  get knowsAllFiles(): boolean {
+    return this.#broken === undefined;
+  }
+
+  /** A segment was sealed, or the store opened: compacts in the background, if that is wanted and worth it. */
+  consider(): void {
+    if (this.#core.options.compaction === "manual" || this.#considering || this.#closed) return;
+    if (this.#skip > 0) {
+      this.#skip--;
+      return;
+    }
+    this.#considering = true;
+    this.#inTurn(() => this.#background()).finally(() => this.#considering = false);
+  }
+
+  /** Compacts all that is worth it; tells `onJob` of each job. Ends early if `isAborted` says so. */
+  async all(onJob: (report: JobReport) => void, isAborted: () => boolean): Promise<void> {
+    this.#waiting++;
+    await this.#inTurn(async () => {
+      this.#waiting--;
+      const made = new Set<number>();
+      while (!isAborted()) {
+        this.#core.assertDurable();
+        if (this.#broken !== undefined) throw this.#broken;
+        const pick = this.#pick(LEAST_DEAD_PART, made);
+        if (pick === undefined) return;
+        made.add(-this.#nextNumber);
+        const outcome = await this.#job(pick, 0);
+        if (hasFailed(outcome)) throw outcome.error;
+        onJob(outcome);
+      }
+    });
+  }
+
+  /** The job that runs ends soon, with `ABORTED`. */
+  stop(): void {
+    this.#runner.stop();
+  }
+
+  /**
+   * Ends what runs, for good. Resolves to true once nothing can change any file any more, to false
+   * after `timeoutMs`.
+   */
+  async close(timeoutMs: number): Promise<boolean> {
+    this.#closed = true;
+    this.#endRest?.();
+    const ended = await this.#runner.close(timeoutMs);
+    if (ended) await this.#turn;
+    return ended;
+  }
+
+  /** Calls `listener` once nothing runs any more, after a `close` that could not wait. */
+  onceEnded(listener: () => void): void {
+    this.#runner.onceEnded(listener);
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const running = this.#turn.then(work);
+    this.#turn = running.catch(() => {});
+    return running;
+  }
+
+  async #background(): Promise<void> {
+    const { compaction } = this.#core.options;
+    if (compaction === "manual") return;
+    while (!this.#closed && this.#waiting === 0 && this.#broken === undefined) {
+      if (this.#core.durableLog.failure !== undefined) return;
+      const pick = this.#pick(compaction.deadPart, undefined);
+      if (pick === undefined) return;
+      const rate = this.#isUrgent() ? 0 : compaction.bytesPerSecond;
+      const pace = new Pace(rate);
+      const before = this.movedBytes;
+      const outcome = await this.#job(pick, rate);
+      if (hasFailed(outcome)) {
+        if (outcome.error.code !== "CORRUPT") {
+          this.#skip = SKIPPED_AFTER_FAILURE;
+          return;
+        }
+      }
+      await this.#rest(pace.restMs(this.movedBytes - before));
+    }
+  }
+
+  #isUrgent(): boolean {
+    const { liveBytes, deadBytes } = this.#core.segments;
+    return deadBytes > (liveBytes + deadBytes) * HURRY_PART;
+  }
+
+  /** Keeps no program alive. */
+  async #rest(ms: number): Promise<void> {
+    if (ms < 1 || this.#closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    Deno.unrefTimer(timer);
+    this.#endRest = resolve;
+    await promise;
+    this.#endRest = undefined;
+    clearTimeout(timer);
+  }
+
+  /** The next job: for `Store.compact` if `made` tells what its earlier jobs have made. */
+  #pick(deadPart: number, made: ReadonlySet<number> | undefined): Pick | undefined {
+    const { segments, options, durableLog } = this.#core;
+    let below = Infinity;
+    for (const { segment } of durableLog.pool.residents) {
+      if (!segments.has(segment)) below = Math.min(below, segment);
+    }
+    return pickSegments(segments, {
+      deadPart,
+      liveBytes: options.slabBytes,
+      oldestFirst: made !== undefined,
+      searchAlways: made !== undefined,
+      below,
+      isExcluded: (segment) => this.#damaged.has(segment) || made?.has(segment) === true,
+      mayDropTombstones: (segment) => {
+        const since = this.#removedBytes - (this.#madeAt.get(segment) ?? 0);
+        return made !== undefined || since > segments.bytesOf(segment);
+      },
+    });
+  }
+
+  async #job(pick: Pick, bytesPerSecond: number): Promise<JobReport | CompactionFailure> {
+    const core = this.#core;
+    const { segments, index, identity, directory } = core;
+    const number = this.#nextNumber++;
+    const file = (segment: number) => ({ segment, path: segments.pathOf(segment) });
+    const outcome = await this.#runner.run({
+      directory,
+      storeId: identity.storeId,
+      hashSecret: identity.hashSecret,
+      sources: pick.sources.map(file),
+      others: pick.others.map(file),
+      searchOthers: pick.searchOthers,
+      number,
+      upTo: pick.upTo,
+      leaveFile: pick.leaveFile,
+      bytesPerSecond,
+    }, () => index.share());
+    index.unshare();
+    if (hasFailed(outcome)) {
+      // The store was cleared meanwhile: the sources are gone, and there is nothing to be done.
+      return core.index === index ? this.#failed(outcome, pick) : NOTHING;
+    }
+    this.movedBytes += outcome.bytes;
+    // At once: the next image of the index, and the next compaction, must know of the file.
+    if (core.index === index && outcome.file !== undefined) {
+      segments.add(-number, { ...outcome.file, upTo: pick.upTo });
+      segments.live.lost(-number, outcome.file.putBytes);
+      this.#madeAt.set(-number, this.#removedBytes);
+    }
+    return await core.exclusively(() => this.#commit(pick, number, outcome, index));
+  }
+
+  /** The new file is durable. From here on the files of the store change. */
+  async #commit(
+    pick: Pick,
+    number: number,
+    result: CompactionResult,
+    index: HashIndex,
+  ): Promise<JobReport | CompactionFailure> {
+    const core = this.#core;
+    const report = { madeFiles: 0, removedFiles: 0, freedBytes: 0 };
+    const done = () => {
+      const { records: copiedRecords, droppedTombstones } = result;
+      this.freedBytes += report.freedBytes;
+      return { ...report, copiedRecords, droppedTombstones };
+    };
+    if (core.index !== index) {
+      // The store was cleared meanwhile: the file is void, as its sources are.
+      this.#removeVoid(compactedName(pick.upTo, number));
+      return done();
+    }
+    if (result.file !== undefined) {
+      report.madeFiles = 1;
+      report.freedBytes -= result.file.fileBytes;
+      await this.#move(result.moves, -number);
+    }
+    try {
+      // What has replaced a dead record must be durable before that record goes.
+      await core.flush();
+    } catch (error) {
+      return this.#failed({ error: error as FlagstoneError, leftDoubt: false }, pick);
+    }
+    if (this.#closed) return done();
+    const { segments } = core;
+    const removed: string[] = [];
+    for (const segment of pick.sources) {
+      removed.push(segments.nameOf(segment));
+      report.freedBytes += segments.bytesOf(segment);
+      this.#removedBytes += segments.bytesOf(segment);
+      if (core.imaged.has(segment)) core.imaged = new Set();
+      segments.remove(segment);
+    }
+    const failure = await this.#runner.remove(core.directory, removed);
+    if (failure !== undefined) return this.#failed(failure, pick);
+    report.removedFiles = removed.length;
+    this.jobs++;
+    return done();
+  }
+
+  /** Points the index to the new places of what it still has, a stretch at a time. */
+  async #move(moves: Int32Array, to: number): Promise<void> {
+    const { index, segments: { live } } = this.#core;
+    const hash = { h1: 0, h2: 0, h3: 0 };
+    for (let at = 0, count = 1; at < moves.length; at += MOVE_WORDS, count++) {
+      hash.h1 = moves[at + MoveWord.h1]!;
+      hash.h2 = moves[at + MoveWord.h2]!;
+      hash.h3 = moves[at + MoveWord.h3]!;
+      const low = moves[at + MoveWord.sequenceLow]!;
+      const sequence = joinWords(low, moves[at + MoveWord.sequenceHigh]!);
+      if (index.move(hash, sequence, to, moves[at + MoveWord.offset]!)) {
+        live.lost(index.segment, index.length);
+        live.found(to, index.length);
+      }
+      if (count % MOVES_PER_TURN === 0) {
+        await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      }
+    }
+  }
+
+  #failed(failure: CompactionFailure, pick: Pick): CompactionFailure {
+    const { error, leftDoubt } = failure;
+    if (leftDoubt) this.#broken = error;
+    if (error.code !== "ABORTED") this.failures++;
+    if (error.code === "CORRUPT") {
+      const { segments } = this.#core;
+      for (const segment of [...pick.sources, ...pick.others]) {
+        if (segments.has(segment) && segments.pathOf(segment) === error.path) {
+          this.#damaged.add(segment);
+        }
+      }
+    }
+    return failure;
+  }
+
+  /** Best done at once; else the next open does it. */
+  #removeVoid(name: string): void {
+    const { directory, options: { fs } } = this.#core;
+    try {
+      fs.removeAll(joinPath(directory, name));
+    } catch {
+      // It does not count, whether it is there or not.
+    }
+  }
+}

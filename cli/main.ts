@@ -13,6 +13,7 @@
  */
 import { ArgumentError } from "../mod.ts";
 import { type Command, commandHelp } from "./command.ts";
+import { compact } from "./commands/compact.ts";
 import { exportFolder } from "./commands/export.ts";
 import { get } from "./commands/get.ts";
 import { importFolder } from "./commands/import.ts";
@@ -27,7 +28,16 @@ import { type Io, printLine, processIo } from "./io.ts";
 
 export { ExitCode, type Io, OutputClosedError };
 
-const COMMANDS: readonly Command[] = [importFolder, exportFolder, put, get, ls, stats, verify];
+const COMMANDS: readonly Command[] = [
+  importFolder,
+  exportFolder,
+  put,
+  get,
+  ls,
+  stats,
+  verify,
+  compact,
+];
 
 /**
  * Runs one command. Resolves to the exit code, whatever happens to the store or to files; rejects

@@ -43,7 +43,7 @@ Options:
     });
     const { prefix, overwrite } = values;
     const concurrency = parseCount(values.concurrency, "--concurrency", 1);
-    await using store = await open(argument(0), { create: false });
+    await using store = await open(argument(0), { create: false, compaction: "manual" });
     const progress = new Progress(io, "exported");
     const job = new ExportJob(store, argument(1), { prefix, overwrite }, progress);
     await job.run(concurrency);

@@ -23,7 +23,7 @@ Options:
       hex: { type: "boolean", default: false },
     });
     const key = parseKey(argument(1), values.hex);
-    await using store = await open(argument(0), { create: false });
+    await using store = await open(argument(0), { create: false, compaction: "manual" });
     const stream = store.stream(key);
     if (stream === undefined) {
       if (values.json) await printLine(io, JSON.stringify({ ...keyJson(key), found: false }));

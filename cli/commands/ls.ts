@@ -43,7 +43,7 @@ Options:
       ...(limit === undefined ? {} : { limit: parseCount(limit, "--limit", 0) }),
     };
     const show = values.json ? jsonLine : values.long ? longLine : shortLine;
-    await using store = await open(argument(0), { create: false });
+    await using store = await open(argument(0), { create: false, compaction: "manual" });
     const lines = new LineWriter(io);
     for await (const entry of store.list(options)) await lines.line(show(entry));
     await lines.flush();

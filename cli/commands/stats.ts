@@ -16,19 +16,22 @@ Options:
 
   async run(args, io) {
     const { values, argument } = parseCommand(args, ["STORE"], {});
-    await using store = await open(argument(0), { create: false });
+    await using store = await open(argument(0), { create: false, compaction: "manual" });
     const figures = store.stats();
     await printLine(io, values.json ? JSON.stringify(figures) : table(figures));
     return ExitCode.ok;
   },
 };
 
-function table({ keys, segments, segmentBytes, indexMemoryBytes, recovery }: StoreStats): string {
+function table(stats: StoreStats): string {
+  const { keys, segments, segmentBytes, liveBytes, deadBytes, indexMemoryBytes, recovery } = stats;
   const { durationMs, logs, records, tornBytes, cut } = recovery;
   const where = cut === undefined ? "" : ` at ${cut.path}:${cut.offset}`;
   return alignRows([
     ["keys", countText(keys)],
     ["segments", `${countText(segments)}, ${bytesText(segmentBytes)}`],
+    ["alive in them", bytesText(liveBytes)],
+    ["dead in them", bytesText(deadBytes)],
     ["index in memory", bytesText(indexMemoryBytes)],
     ["opened in", durationText(durationMs)],
     ["replayed", `${countText(records)} records of ${countText(logs)} logs`],

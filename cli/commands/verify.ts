@@ -27,7 +27,7 @@ Options:
 
 async function verifyStore(directory: string): Promise<VerifyReport> {
   try {
-    await using store = await open(directory, { create: false });
+    await using store = await open(directory, { create: false, compaction: "manual" });
     return await store.verify();
   } catch (error) {
     if (!(error instanceof FlagstoneError) || error.code !== "CORRUPT") throw error;

@@ -50,6 +50,7 @@ export {
   type RecoveryReport,
   RotationEvent,
   SlowDiskEvent,
+  Snapshot,
   StallEvent,
   Store,
   type StoreEventMap,

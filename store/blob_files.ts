@@ -52,7 +52,8 @@ export class BlobFiles {
   readonly #parts: BlobFilesParts;
   /** Of each version that a key has and that is in a file of its own. */
   readonly #live = new Map<number, BlobReference>();
-  readonly #dead = new Set<DeadBlob>();
+  /** Those that nobody's key is any more, by their versions, until they are removed. */
+  readonly #dead = new Map<number, DeadBlob>();
   /** Killed by a record of which the batch, or the end, is not there yet. */
   readonly #dying: Omit<DeadBlob, "goneAt">[] = [];
   readonly #keepers = new Set<BlobKeeper>();
@@ -83,6 +84,12 @@ export class BlobFiles {
   /** The files that keys have, and the versions of their values. */
   get live(): ReadonlyMap<number, BlobReference> {
     return this.#live;
+  }
+
+  /** Length of the value `version`, as long as its file is there, which a snapshot may need; 0 if it is not known. */
+  lengthOf(version: number): number {
+    const reference = this.#live.get(version) ?? this.#dead.get(version)?.reference;
+    return reference?.length ?? 0;
   }
 
   /** Where the file of `reference` is. */
@@ -140,7 +147,7 @@ export class BlobFiles {
   buried(slab: Slab, end: number): void {
     const { log } = this.#parts;
     for (const blob of this.#dying.splice(0)) {
-      this.#dead.add({ ...blob, goneAt: slab.baseSequence + end });
+      this.#dead.set(blob.version, { ...blob, goneAt: slab.baseSequence + end });
     }
     // If that cannot be, the files stay until the next call, or the next open.
     log.synced(slab, end).then(() => this.collect(), () => {});
@@ -151,14 +158,14 @@ export class BlobFiles {
     const reference = this.#live.get(version);
     if (reference === undefined) return;
     this.#live.delete(version);
-    this.#dead.add({ reference, version, killedBy: this.#nextSequence, goneAt: 0 });
+    this.#dead.set(version, { reference, version, killedBy: this.#nextSequence, goneAt: 0 });
     this.collect();
   }
 
   /** Every key is gone, durably, by a clear; versions from `killedBy` on are newer. */
   clear(killedBy: number): void {
     for (const [version, reference] of this.#live) {
-      this.#dead.add({ reference, version, killedBy, goneAt: 0 });
+      this.#dead.set(version, { reference, version, killedBy, goneAt: 0 });
     }
     this.#live.clear();
     this.collect();
@@ -178,9 +185,9 @@ export class BlobFiles {
 
   /** Removes the dead files that nothing and nobody needs. */
   collect(): void {
-    for (const blob of this.#dead) {
+    for (const blob of this.#dead.values()) {
       if (!this.#mayRemove(blob)) continue;
-      this.#dead.delete(blob);
+      this.#dead.delete(blob.version);
       this.#bytes -= blobFileBytes(blob.reference.length);
       this.discard(blob.reference);
     }

@@ -18,10 +18,11 @@ export function clearStore(core: StoreCore): Promise<void> {
     if (core.pending.calls > 0) await core.pending.settled();
     core.assertDurable();
     const beginning = beginAnew(core);
-    if (beginning === undefined) return;
+    if (beginning === undefined) return core.snapshots.end("ended by a clear of the store");
     // Nothing is awaited from the new beginning to here: no write comes between.
     writeDown(core, beginning);
     const { firstSegment } = beginning;
+    core.snapshots.end("ended by a clear of the store");
     core.index = new HashIndex();
     core.imaged = new Set();
     core.expiry.clear();

@@ -64,8 +64,6 @@ export function compactionStats(compaction: StoreCompaction): CompactionStats {
 /** Makes segments of what is in memory, unless it is little: only segments are compacted. */
 async function sealWhatIsThere(core: StoreCore): Promise<void> {
   const { control, memtable } = core.log;
-  await core.pending.settled();
-  core.assertDurable();
   const { active } = memtable;
   const used = active === undefined ? 0 : control.reservedEnd(active.slot);
   if (active !== undefined && used * LEAST_SEALED_PART >= active.image.bytes.length) {

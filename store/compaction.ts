@@ -17,6 +17,7 @@ import type { HashIndex } from "../index/mod.ts";
 import type { Identity, LogWriter } from "../log/mod.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { SegmentSet } from "./segment_set.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 /** The index is told of so many records in one turn of the event loop: about 1 ms. */
 const MOVES_PER_TURN = 4096;
@@ -39,9 +40,8 @@ export interface CompactedStore {
   readonly index: HashIndex;
   /** The segments that the image of the index on disk knows; none once one of them is gone. */
   imaged: ReadonlySet<number>;
+  readonly snapshots: Snapshots;
   assertDurable(): void;
-  /** Resolves when everything accepted so far is durable. */
-  flush(): Promise<void>;
   /** Does `work` once nothing else changes or copies the set of files. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -220,7 +220,7 @@ export class StoreCompaction {
 
   /** The next job: for `Store.compact` if `made` tells what its earlier jobs have made. */
   #pick(deadPart: number, made: ReadonlySet<number> | undefined): Pick | undefined {
-    const { segments, options, durableLog } = this.#core;
+    const { segments, options, durableLog, snapshots } = this.#core;
     let below = Infinity;
     for (const { segment } of durableLog.pool.residents) {
       if (!segments.has(segment)) below = Math.min(below, segment);
@@ -231,7 +231,8 @@ export class StoreCompaction {
       oldestFirst: made !== undefined,
       searchAlways: made !== undefined,
       below,
-      isExcluded: (segment) => this.#damaged.has(segment) || made?.has(segment) === true,
+      isExcluded: (segment) =>
+        this.#damaged.has(segment) || made?.has(segment) === true || snapshots.needs(segment),
       mayDropTombstones: (segment) => {
         const since = this.#removedBytes - (this.#madeAt.get(segment) ?? 0);
         return made !== undefined || since > segments.bytesOf(segment);
@@ -297,14 +298,17 @@ export class StoreCompaction {
     }
     try {
       // What has replaced a dead record must be durable before that record goes.
-      await core.flush();
+      await core.durableLog.flush();
     } catch (error) {
       return this.#failed({ error: error as FlagstoneError, leftDoubt: false }, pick);
     }
     if (this.#closed) return done();
-    const { segments } = core;
+    const { segments, snapshots } = core;
     const removed: string[] = [];
     for (const segment of pick.sources) {
+      // It has something that was overwritten since it was looked at, and a snapshot sees that. What
+      // comes after it in the order of removal stays, too: that order is what deletes rely on.
+      if (snapshots.needs(segment)) break;
       removed.push(segments.nameOf(segment));
       report.freedBytes += segments.bytesOf(segment);
       this.#removedBytes += segments.bytesOf(segment);
@@ -320,7 +324,7 @@ export class StoreCompaction {
 
   /** Points the index to the new places of what it still has, a stretch at a time. */
   async #move(moves: Int32Array, to: number): Promise<void> {
-    const { index, segments: { live } } = this.#core;
+    const { index, segments: { live }, snapshots } = this.#core;
     const hash = { h1: 0, h2: 0, h3: 0 };
     for (let at = 0, count = 1; at < moves.length; at += MOVE_WORDS, count++) {
       hash.h1 = moves[at + MoveWord.h1]!;
@@ -331,6 +335,8 @@ export class StoreCompaction {
       if (index.move(hash, sequence, to, moves[at + MoveWord.offset]!)) {
         live.lost(index.segment, index.length);
         live.found(to, index.length);
+      } else if (snapshots.isOpen) {
+        snapshots.move(hash, sequence, to, moves[at + MoveWord.offset]!);
       }
       if (count % MOVES_PER_TURN === 0) {
         await new Promise<void>((resolve) => setTimeout(resolve, 0));

@@ -27,9 +27,10 @@ import { SlowDiskEvent } from "./events.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { MAX_RECORD_SPACE } from "./limits.ts";
-import { PendingWrites } from "./pending_writes.ts";
+import { PendingWrites, type PreparedWrite } from "./pending_writes.ts";
 import { StoreCompaction } from "./compaction.ts";
 import type { SegmentSet } from "./segment_set.ts";
+import { Snapshots } from "./snapshots.ts";
 import type { DegradedStats, RecoveryReport } from "./types.ts";
 import { OpenStreams } from "./value_stream.ts";
 
@@ -81,6 +82,7 @@ export class StoreCore {
   readonly expiry: Expiry;
   recovery: RecoveryReport;
   readonly compaction: StoreCompaction;
+  readonly snapshots: Snapshots;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
   /** Set by `close`: no call is accepted any more. */
@@ -129,6 +131,7 @@ export class StoreCore {
       MAX_RECORD_SPACE,
       parts.options.slabBytes - FILE_HEADER_BYTES - SEAL_SPACE_BYTES - RECORD_HEADER_BYTES,
     );
+    this.snapshots = new Snapshots(this);
     this.compaction = new StoreCompaction(this);
     this.diskWatch = new DiskWatch({
       thresholdMs: parts.options.slowDiskMs,
@@ -140,7 +143,8 @@ export class StoreCore {
       now: parts.options.now,
       events,
       remove: (hash, sequence) => {
-        const { index, segments } = this;
+        const { index, segments, snapshots } = this;
+        if (snapshots.isOpen) snapshots.save(hash, snapshots.position);
         const removed = index.remove(hash, sequence);
         // Nothing was written, so it is the newest of its key in its own segment, too.
         if (removed) segments.live.lost(index.segment, index.length);
@@ -159,6 +163,11 @@ export class StoreCore {
     const { hash } = this.keys;
     if (!this.index.find(hash)) return false;
     return (this.index.flags & RecordFlag.expires) === 0 || !this.expiry.isOver(hash);
+  }
+
+  /** The newest write of the key in `keys` that waits for its place in the log. */
+  pendingWrite(): PreparedWrite | undefined {
+    return this.pending.find(this.keys);
   }
 
   /** When the value that `find` found ends, in ms since the epoch; 0 if it does not. */

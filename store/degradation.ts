@@ -64,9 +64,12 @@ class Degradation {
   }
 
   #drop({ image, segment }: Slab, end: number): void {
-    const { expiry, index, segments } = this.#core;
+    const { expiry, index, segments, snapshots } = this.#core;
     // What is on the disk is read from there.
     if (segments.has(segment)) return;
+    if (snapshots.isOpen) {
+      snapshots.end("ended as the store, whose disk has failed, dropped values");
+    }
     for (const offset of keyedRecords(image, end)) {
       const keyStart = offset + RECORD_HEADER_BYTES;
       const flags = recordFlags(image, offset);

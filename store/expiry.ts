@@ -93,7 +93,7 @@ export class Expiry {
     table.sweep(() => {
       if (!index.find(table) || index.sequence !== table.sequence) return false;
       if (table.time > now) return true;
-      index.remove(table);
+      this.#parts.remove(table, table.sequence);
       this.expired++;
       return false;
     });

@@ -15,6 +15,7 @@ import {
   SlotWord,
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
+import type { View } from "./read_path.ts";
 import { boundBytes, keyOf } from "./keys.ts";
 import { sizesOf } from "./value_sizes.ts";
 import type { ListEntry, ListOptions } from "./types.ts";
@@ -38,11 +39,16 @@ type KeySource = Iterator<{ readonly key: Uint8Array; readonly flags: number }>;
  * key has a value and which version, so a key that is overwritten meanwhile is listed once, and one
  * that is deleted meanwhile is not.
  */
-export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGenerator<ListEntry> {
+export async function* listKeys(
+  core: StoreCore,
+  options: ListOptions,
+  view: View = core,
+  assertOpen: () => void = () => core.assertOpen(),
+): AsyncGenerator<ListEntry> {
   const { limit, signal } = checkListOptions(options);
   const range = rangeOf(options);
-  await core.pending.settled();
-  core.assertOpen();
+  if (view === core) await core.pending.settled();
+  assertOpen();
   let merge = new KeyMerge(keySources(core, range), range.reverse);
   let { removals } = core.segments;
   let last: Uint8Array | undefined;
@@ -54,7 +60,7 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
     if (signal?.aborted) {
       throw new FlagstoneError("ABORTED", "The listing was aborted.", { cause: signal.reason });
     }
-    core.assertOpen();
+    assertOpen();
     if (core.segments.removals !== removals) {
       // Segments have gone, compacted or cleared: what they had, and is alive, is in others now.
       removals = core.segments.removals;
@@ -64,10 +70,10 @@ export async function* listKeys(core: StoreCore, options: ListOptions): AsyncGen
     if (next === undefined) return;
     last = next.key;
     core.keys.load(next.key, next.flags);
-    if (!core.find()) continue;
+    if (!view.find()) continue;
     listed++;
     const { sequence, flags } = core.index;
-    const expiresAt = core.foundExpiry();
+    const expiresAt = view.foundExpiry();
     const entry = {
       key: keyOf(next.key, flags),
       version: sequence,
@@ -81,8 +87,12 @@ function checkListOptions(options: ListOptions): {
   limit: number;
   signal: AbortSignal | undefined;
 } {
-  refuseUnknown(options, ["prefix", "start", "end", "reverse", "limit", "signal"], "options");
-  const { limit = Infinity, reverse, signal } = options;
+  refuseUnknown(
+    options,
+    ["prefix", "start", "end", "reverse", "limit", "signal", "consistent"],
+    "options",
+  );
+  const { limit = Infinity, reverse, signal, consistent } = options;
   if (limit !== Infinity && !(Number.isInteger(limit) && limit >= 0)) {
     throw new ArgumentError(
       "options.limit",
@@ -93,6 +103,12 @@ function checkListOptions(options: ListOptions): {
     throw new ArgumentError(
       "options.reverse",
       `options.reverse must be a boolean: ${show(reverse)}`,
+    );
+  }
+  if (consistent !== undefined && typeof consistent !== "boolean") {
+    throw new ArgumentError(
+      "options.consistent",
+      `options.consistent must be a boolean: ${show(consistent)}`,
     );
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

@@ -25,5 +25,6 @@ export {
   type StoreEventMap,
   type StoreListener,
 } from "./events.ts";
+export { Snapshot } from "./snapshot.ts";
 export { Store } from "./store.ts";
 export type * from "./types.ts";

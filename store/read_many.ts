@@ -32,8 +32,9 @@ export async function readMany(
   core: StoreCore,
   reads: ReadPath,
   keys: readonly Key[],
+  assertOpen: () => void = () => core.assertOpen(),
 ): Promise<(Uint8Array | undefined)[]> {
-  core.assertOpen();
+  assertOpen();
   if (!Array.isArray(keys)) {
     throw new ArgumentError("keys", `The keys must be an array: ${show(keys)}`);
   }
@@ -46,7 +47,7 @@ export async function readMany(
   const found: Found[] = [];
   for (let from = 0; from < own.length; from += KEYS_PER_TURN) {
     if (from > 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
-    core.assertOpen();
+    assertOpen();
     readTurn(core, reads, own, from, found);
   }
   return await Promise.all(found);

@@ -29,18 +29,30 @@ const SMALL_BYTES = 4 * 1024;
 /** Records up to this size are read without leaving the thread, even by `get`: a trip to another thread costs more. */
 const SYNC_READ_BYTES = 64 * 1024;
 
+/** What a read looks at: the store as it is, or as it was. What is found is told by the fields of `core.index`. */
+export interface View {
+  /** The write of the key in `core.keys` that waits for its place, if it is to be seen. */
+  pendingWrite(): PreparedWrite | undefined;
+  /** Looks up the key in `core.keys`: false if it has no value. */
+  find(): boolean;
+  /** When the value that was found ends, in ms since the epoch; 0 if it does not. */
+  foundExpiry(): number;
+}
+
 /**
  * The way of a read: writes that wait, index, then the slab if the segment is in memory, else one
  * positional read of the file, whose checksum and key are verified.
  */
 export class ReadPath {
   readonly #core: StoreCore;
+  readonly #view: View;
   #chunk = new SegmentImage(new ArrayBuffer(CHUNK_BYTES));
   #chunkUsed = 0;
 
-  /** Reads from `core`. */
-  constructor(core: StoreCore) {
+  /** Reads from `core` what `view` shows. */
+  constructor(core: StoreCore, view: View = core) {
     this.#core = core;
+    this.#view = view;
   }
 
   /** See `Store.getSync`. */
@@ -49,9 +61,9 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index } = core;
     keys.set(key);
-    const pending = core.pending.find(keys);
+    const pending = this.#view.pendingWrite();
     if (pending !== undefined) return this.#fromPending(pending);
-    if (!core.find()) return undefined;
+    if (!this.#view.find()) return undefined;
     const { segment, offset, length } = index;
     const slab = core.log.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab, offset, length);
@@ -73,7 +85,7 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index } = core;
     keys.set(key);
-    const slow = core.pending.find(keys) === undefined && core.find() &&
+    const slow = this.#view.pendingWrite() === undefined && this.#view.find() &&
       ((index.flags & (RecordFlag.compressed | RecordFlag.external)) !== 0 ||
         (index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined));
     return slow ? this.#getSlowly() : Promise.resolve(this.getSync(key));
@@ -88,14 +100,14 @@ export class ReadPath {
     core.assertOpen();
     const { keys, index, streams } = core;
     keys.set(key);
-    const pending = core.pending.find(keys);
+    const pending = this.#view.pendingWrite();
     if (pending !== undefined) {
       const value = this.#fromPending(pending);
       if (value === undefined) return undefined;
       const part = partOf(options, value.length);
       return streams.stream(bytesOf(Promise.resolve(value)), part);
     }
-    if (!core.find()) {
+    if (!this.#view.find()) {
       partOf(options, Infinity);
       return undefined;
     }
@@ -111,13 +123,13 @@ export class ReadPath {
   }
 
   /**
-   * True if the newest value of `key` is in a segment's file, and in no slab: `index` then says where.
+   * True if the value of `key` is in a segment's file, and in no slab: `index` then says where.
    * The key is in `keys`.
    */
   placeInFile(key: Key): boolean {
     const core = this.#core;
     core.keys.set(key);
-    return core.pending.find(core.keys) === undefined && core.find() &&
+    return this.#view.pendingWrite() === undefined && this.#view.find() &&
       (core.index.flags & RecordFlag.external) === 0 &&
       core.log.pool.resident(core.index.segment) === undefined;
   }
@@ -127,9 +139,9 @@ export class ReadPath {
     const core = this.#core;
     core.assertOpen();
     core.keys.set(key);
-    const pending = core.pending.find(core.keys);
+    const pending = this.#view.pendingWrite();
     if (pending !== undefined) return pending.value !== undefined && !this.#isOver(pending);
-    return core.find();
+    return this.#view.find();
   }
 
   /** See `Store.getEntry`. */
@@ -138,7 +150,7 @@ export class ReadPath {
     core.assertOpen();
     core.keys.set(key);
     // What waits has no version yet. After the newest write that waits now, the index has the truth.
-    const settled = core.pending.settledOf(core.keys);
+    const settled = this.#view === core ? core.pending.settledOf(core.keys) : undefined;
     if (settled === undefined) return await this.getCommitted(key);
     const own: Key = typeof key === "string" ? key : core.keys.copy();
     await settled;
@@ -150,9 +162,9 @@ export class ReadPath {
   async getCommitted(key: Key): Promise<Entry | undefined> {
     const core = this.#core;
     core.keys.set(key);
-    if (!core.find()) return undefined;
+    if (!this.#view.find()) return undefined;
     const version = core.index.sequence;
-    const expiresAt = core.foundExpiry();
+    const expiresAt = this.#view.foundExpiry();
     const value = await this.#getSlowly();
     if (value === undefined) return undefined;
     return expiresAt === 0 ? { value, version } : { value, version, expiresAt };

@@ -132,6 +132,8 @@ export interface ListOptions {
   readonly limit?: number;
   /** Ends the listing with `ABORTED` when it fires. */
   readonly signal?: AbortSignal;
+  /** List the keys, versions and sizes of one moment, that of the first `next`, by a snapshot that ends with the iteration. Default false. */
+  readonly consistent?: boolean;
 }
 
 /** One key of a listing. */
@@ -218,6 +220,10 @@ export interface StoreStats {
   readonly deadBytes: number;
   /** What compaction has done since the store was opened. */
   readonly compaction: CompactionStats;
+  /** Snapshots that are open. */
+  readonly snapshots: number;
+  /** Values that only they see: some 250 bytes of memory each, and their segments are not compacted. */
+  readonly snapshotEntries: number;
   /** Memory of slabs, in bytes. */
   readonly slabMemoryBytes: number;
   /** Memory of the read cache, in bytes: see `OpenOptions.readCacheBytes`. */

@@ -14,7 +14,7 @@ export function sizesOf(core: StoreCore, keyBytes: number): ValueSizes {
   const { segment, offset, length, flags, sequence } = core.index;
   if ((flags & RecordFlag.external) !== 0) {
     // What is not known could not be read when the store was opened: reading the value tells why.
-    const size = core.blobs.live.get(sequence)?.length ?? 0;
+    const size = core.blobs.lengthOf(sequence);
     return { size, storedSize: size };
   }
   const expiry = (flags & RecordFlag.expires) === 0 ? 0 : EXPIRY_BYTES;

@@ -63,7 +63,7 @@ function copyOf(fs: Fs, dir: string): Place {
  */
 export function unseal(place: Place, which: (nth: number) => boolean = () => true): number {
   const { fs, dir } = place;
-  const segments = fs.list(dir).filter((name) => name.endsWith(".seg"));
+  const segments = fs.list(dir).filter((name) => /^\d+\.seg$/.test(name));
   const picked = segments.filter((_, nth) => which(nth));
   for (const name of picked) fs.rename(`${dir}/${name}`, `${dir}/${name.replace(".seg", ".log")}`);
   syncDirectory(fs, dir);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FlagstoneError, open, type PutOptions, type Store } from "../mod.ts";
+import { FlagstoneError, open, type PutOptions, type Snapshot, type Store } from "../mod.ts";
 import { compareBytes } from "../segment/mod.ts";
 import { CrashFs, DenoFs, type Fs, InterceptFs } from "../vfs/mod.ts";
 import {
@@ -86,6 +86,10 @@ export class ModelRun {
   #lastVersion = 0;
   #checkpoints = 0;
   #underWay: Promise<unknown>[] = [];
+  /** Compactions that go on while the next steps are done. */
+  #compacting: Promise<unknown>[] = [];
+  /** Open snapshots, what they must show, and the time that they show. */
+  #snapshots: { snapshot: Snapshot; state: ModelState; now: number }[] = [];
 
   private constructor(disk: Disk) {
     this.#disk = disk;
@@ -107,6 +111,7 @@ export class ModelRun {
       throw new Error(`step ${done}, ${JSON.stringify(steps[done])}`, { cause });
     } finally {
       await run.#store.close();
+      await Promise.all(run.#compacting);
     }
   }
 
@@ -163,14 +168,41 @@ export class ModelRun {
       case "clear":
         await this.#store.clear();
         this.#states = [new ModelState()];
+        this.#forgetSnapshots();
         return;
       case "checkpoint":
         return await this.#checkpoint();
+      case "compact":
+        await this.#store.compact();
+        return await this.#checkAll("compacted");
+      case "compacting":
+        // Its steps are taken between those of the next calls.
+        this.#compacting.push(
+          this.#store.compact().catch((error) => {
+            if (!(error instanceof FlagstoneError)) throw error;
+            assert.match(error.code, /CLOSED|ABORTED|IO|WRITE_FAILED/);
+          }),
+        );
+        return;
+      case "snapshot": {
+        if (this.#snapshots.length > step.nth) return;
+        // Bursts may have to wait for memory; what waits is not seen.
+        const state = this.#present.copy();
+        this.#snapshots.push({ snapshot: this.#store.snapshot(), state, now: this.#now });
+        return;
+      }
+      case "look":
+        return await this.#look(step.nth);
+      case "dispose":
+        this.#snapshots.splice(step.nth, 1)[0]?.snapshot.dispose();
+        return;
       case "verify":
         assert.deepEqual((await this.#store.verify()).problems, []);
         return;
       case "reopen":
         await this.#store.close();
+        await Promise.all(this.#compacting.splice(0));
+        this.#forgetSnapshots();
         this.#durable();
         await this.#open(step.image);
         return await this.#checkAll("reopened");
@@ -182,6 +214,31 @@ export class ModelRun {
   async #settle(): Promise<void> {
     const results = await Promise.allSettled(this.#underWay.splice(0));
     for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** A snapshot shows what was there when it was made, whatever came since. */
+  async #look(nth: number): Promise<void> {
+    const one = this.#snapshots[nth];
+    if (one === undefined) return;
+    const { snapshot, state, now } = one;
+    const expected = state.list(now);
+    assertSame(expected, await allOf(snapshot), `snapshot ${nth}`);
+    const backwards = await collect(snapshot.list({ reverse: true }));
+    assert.deepEqual(backwards.map(({ key }) => key), expected.map(({ key }) => key).reverse());
+    for (const key of KEYS) {
+      const entry = state.get(key, now);
+      assert.deepEqual(snapshot.getSync(key), entry?.value);
+      assert.equal(await snapshot.has(key), entry !== undefined);
+      assert.equal((await snapshot.getEntry(key))?.version, entry?.version);
+    }
+  }
+
+  /** The store is closed, cleared or dead. */
+  #forgetSnapshots(): void {
+    for (const { snapshot } of this.#snapshots.splice(0)) {
+      assert.throws(() => snapshot.getSync("a"), { code: "CLOSED" });
+      snapshot.dispose();
+    }
   }
 
   /** Goes over to a new state. */
@@ -387,6 +444,8 @@ export class ModelRun {
     this.#disk = this.#disk.crash(seed);
     await Promise.allSettled(this.#underWay.splice(0));
     await old.close().catch(() => {});
+    await Promise.all(this.#compacting.splice(0));
+    this.#forgetSnapshots();
     await this.#open(seed % 2 === 0);
     const found = await allOf(this.#store);
     const survivor = this.#states.findLast((state) => isSame(state.list(this.#now), found));
@@ -401,7 +460,7 @@ export class ModelRun {
   }
 }
 
-async function allOf(store: Store): Promise<FoundEntry[]> {
+async function allOf(store: Store | Snapshot): Promise<FoundEntry[]> {
   const all: FoundEntry[] = [];
   for (const { key, version, expiresAt = 0 } of await collect(store.list())) {
     all.push({ key, version, expiresAt, value: (await store.get(key))! });

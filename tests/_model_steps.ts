@@ -45,7 +45,8 @@ export type Step =
     limit?: number;
   }
   | { type: "tick"; ms: number }
-  | { type: "flush" | "rotate" | "clear" | "checkpoint" | "verify" }
+  | { type: "flush" | "rotate" | "clear" | "checkpoint" | "verify" | "compact" | "compacting" }
+  | { type: "snapshot" | "look" | "dispose"; nth: number }
   | { type: "reopen"; image: boolean }
   | { type: "crash"; seed: number };
 
@@ -131,6 +132,17 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       type: fc.constantFrom("flush" as const, "rotate", "rotate", "clear", "checkpoint", "verify"),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constantFrom("compact" as const, "compacting", "rotate") }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constantFrom("snapshot" as const, "look", "look", "dispose"),
+      nth: fc.nat(2),
     }),
   },
   {

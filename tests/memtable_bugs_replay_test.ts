@@ -24,7 +24,7 @@ const SLAB = SMALL.slabBytes!;
 type Model = Map<string, Uint8Array | undefined>;
 
 async function holds(place: Place, model: Model): Promise<void> {
-  await using store = await place.open();
+  await using store = await place.open({ compaction: "manual" });
   for (const [key, value] of model) assertBytes(await store.get(key), value, key);
   assert.deepEqual((await store.verify()).problems, []);
 }
@@ -32,7 +32,7 @@ async function holds(place: Place, model: Model): Promise<void> {
 /** A closed store of some fifteen segments: of each key many values, and some deletes, in several of them. */
 async function overwritten(place: Place, rounds = 4): Promise<Model> {
   const model: Model = new Map();
-  await using store = await place.open();
+  await using store = await place.open({ compaction: "manual" });
   for (let i = 0; i < rounds * 50; i++) {
     const key = `k${(i * 11) % 50}`;
     if (i % 7 === 3) {
@@ -86,7 +86,7 @@ Deno.test("B2: a clock that goes back changes no order", async () => {
       // Each life begins a day before the one before, and ends with a kill or a close.
       Date.now = () => 1.7e12 - life * 864e5;
       performance.now = () => 1e6 - life * 1e5;
-      const store = await place.open();
+      const store = await place.open({ compaction: "manual" });
       for (let i = 0; i < 20; i++) {
         const version = await store.put(`k${i % 4}`, noise(4000, life * 100 + i));
         assert(version > last);
@@ -164,7 +164,7 @@ Deno.test(
     const place = placeOn(new MemFs(), "/store");
     const model: Model = new Map();
     {
-      await using store = await place.open();
+      await using store = await place.open({ compaction: "manual" });
       for (const [i, size] of [3 * SLAB, 10, SLAB + 1, 2 * SLAB, 100].entries()) {
         const keys = [`k${i}`, "same"];
         const value = noise(size, i);
@@ -189,7 +189,7 @@ testStore(
   async (place) => {
     const model: Model = new Map();
     {
-      await using store = await place.open();
+      await using store = await place.open({ compaction: "manual" });
       const writes: Promise<unknown>[] = [];
       for (let i = 0; i < 200; i++) {
         model.set(`k${i}`, noise(4000, i)).set(`k${i - 25}`, undefined);

@@ -59,7 +59,7 @@ async function check(store: Store, model: Model): Promise<void> {
 /** Opens, checks, and does so again, where that is quick: what recovery leaves must open as well. */
 async function checkTwice(place: Place, model: Model): Promise<void> {
   for (let round = 0; round < (isStepwise(place) ? 2 : 1); round++) {
-    await using store = await place.open();
+    await using store = await place.open({ compaction: "manual" });
     await check(store, model);
   }
 }
@@ -77,7 +77,7 @@ async function checkAll(place: Place, store: Store, model: Model): Promise<void>
 
 testStore("every size is put, overwritten, deleted, reopened, replayed", async (place) => {
   const model: Model = new Map();
-  const store = await place.open();
+  const store = await place.open({ compaction: "manual" });
   for (const [i, size] of SIZES.entries()) await put(store, model, `${10_000 + i}`, size);
   await check(store, model);
   for (const i of SIZES.keys()) {
@@ -110,7 +110,7 @@ testStore("what just fits, or just does not, into the rest of a slab", async (pl
   const stepwise = isStepwise(place);
   const deltas = stepwise ? DELTAS : FEW_DELTAS;
   const model: Model = new Map();
-  const store = await place.open();
+  const store = await place.open({ compaction: "manual" });
   for (const round of [0, 1]) {
     for (const [i, delta] of deltas.entries()) {
       await put(store, model, "filler", FILLER);
@@ -142,7 +142,7 @@ testStore("what just fits, or just does not, into the rest of a slab", async (pl
 Deno.test("a batch that just fits, or just does not, is there as a whole", async () => {
   const place = placeOn(new MemFs(), "/store");
   const model: Model = new Map();
-  const store = await place.open();
+  const store = await place.open({ compaction: "manual" });
   for (const delta of DELTAS.filter((delta) => delta % 4 === 0)) {
     await put(store, model, "filler", FILLER);
     await put(store, model, "filler", FILLER);

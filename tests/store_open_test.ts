@@ -73,7 +73,11 @@ testStore("open() puts what came after the image on top of it", async (place) =>
     await using store = await place.open(ALWAYS);
     await fill(store, 1);
   }
-  const never = { ...SMALL, indexImageKeys: Number.MAX_SAFE_INTEGER };
+  const never = {
+    ...SMALL,
+    compaction: "manual" as const,
+    indexImageKeys: Number.MAX_SAFE_INTEGER,
+  };
   const store = await place.open(never);
   const expected = await fill(store, 2);
   await store.put("key:new", "new");

@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import type { Fs } from "../vfs/mod.ts";
+import { diskHealthMemory, type Fs } from "../vfs/mod.ts";
 import { BlobDesk } from "./blob_desk.ts";
 import type { BlobReference } from "./blob_reference.ts";
 import { BLOB_WORKER_URL } from "./entry.ts";
@@ -46,6 +46,7 @@ export class BlobWriter {
   readonly #waiting = new Map<number, (result: BlobResult) => void>();
   readonly #free: Uint8Array[] = [];
   #worker: Worker | undefined;
+  #disk: SharedArrayBuffer | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #failure: FlagstoneError | undefined;
@@ -63,6 +64,11 @@ export class BlobWriter {
   /** Threads running: 0 or 1. */
   get threads(): number {
     return this.#worker === undefined ? 0 : 1;
+  }
+
+  /** Where the thread notes its calls of the file system, if it runs. */
+  get disks(): readonly SharedArrayBuffer[] {
+    return this.#worker === undefined ? [] : [this.#disk!];
   }
 
   /** Memory that the thread sees too: what is put there is not copied once more. */
@@ -182,7 +188,9 @@ export class BlobWriter {
       died(event.message);
     };
     worker.onmessageerror = () => died("a message could not be read");
-    const start: BlobJob = { type: "start", job: -1, number: 0, fs: fs.spec!, directory, storeId };
+    const disk = this.#disk = diskHealthMemory();
+    const known = { fs: fs.spec!, directory, storeId, disk };
+    const start: BlobJob = { type: "start", job: -1, number: 0, ...known };
     worker.postMessage(start);
     return worker;
   }

@@ -1,4 +1,4 @@
-import { fsFromSpec } from "../vfs/mod.ts";
+import { fsFromSpec, withDiskHealth } from "../vfs/mod.ts";
 import { BlobDesk } from "./blob_desk.ts";
 import { BLOB_WORKER_NAME, type BlobJob } from "./protocol.ts";
 
@@ -9,7 +9,8 @@ function serve(scope: DedicatedWorkerGlobalScope): void {
   let desk: BlobDesk | undefined;
   scope.onmessage = ({ data }: MessageEvent<BlobJob>) => {
     if (data.type === "start") {
-      desk = new BlobDesk(fsFromSpec(data.fs), data.directory, data.storeId);
+      const fs = withDiskHealth(fsFromSpec(data.fs), data.disk);
+      desk = new BlobDesk(fs, data.directory, data.storeId);
     }
     scope.postMessage(desk!.work(data));
   };

@@ -14,6 +14,8 @@ export type BlobJob =
       readonly fs: FsSpec;
       readonly directory: string;
       readonly storeId: Uint8Array;
+      /** Where its calls of the file system are noted, for `watchDiskHealth`. */
+      readonly disk: SharedArrayBuffer;
     }
     | { readonly type: "create" }
     /** The sender leaves `bytes`, which both see, alone until the result comes. */

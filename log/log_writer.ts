@@ -69,6 +69,11 @@ export class LogWriter implements StoreLog {
     return this.#host.threads;
   }
 
+  /** Where the worker threads note their calls of the file system. */
+  get disks(): readonly SharedArrayBuffer[] {
+    return this.#host.disks;
+  }
+
   /** Promises waiting for the log worker. */
   get pendingAcks(): number {
     return this.#acks.pending;

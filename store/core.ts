@@ -137,7 +137,9 @@ export class StoreCore {
       thresholdMs: parts.options.slowDiskMs,
       progress: () => Atomics.load(log.control.words, Word.progress),
       waiting: () => this.log.pendingAcks + this.log.space.length,
-      onSlow: (ms, waiting) => events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting)),
+      disks: () => [...log.disks, ...this.blobs.writer.disks],
+      onSlow: (ms, waiting, operation) =>
+        events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting, operation)),
     });
     this.expiry = new Expiry({
       now: parts.options.now,

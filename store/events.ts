@@ -1,4 +1,5 @@
 import type { FlagstoneError } from "../errors/mod.ts";
+import type { SlowOperation } from "../vfs/mod.ts";
 import type { RecoveryReport } from "./types.ts";
 
 /** A slab was full: from now on writes go to the next one. */
@@ -46,18 +47,30 @@ export class StallEvent extends Event {
   }
 }
 
-/** Writes wait, and the disk has made no progress for a while. Told again each time that has doubled. */
+/**
+ * A call of the file system takes long, and goes on; or writes wait, nothing moves, and no call is
+ * known that could be why (as without Workers). Told again each time that the duration has doubled.
+ */
 export class SlowDiskEvent extends Event {
   /** For how long, at least, in milliseconds. */
   readonly durationMs: number;
   /** Writes that wait for the disk. */
   readonly waitingWrites: number;
+  /** The call, such as `syncData` or `writeAt`, if one is known. */
+  readonly operation: string | undefined;
+  /** The file or directory that it is about; the end of the path where that is long. */
+  readonly path: string | undefined;
+  /** How much it reads or writes, in bytes, rounded up to KiB; 0 where that means nothing. */
+  readonly bytes: number;
 
   /** Made by the store. */
-  constructor(durationMs: number, waitingWrites: number) {
+  constructor(durationMs: number, waitingWrites: number, call: SlowOperation | undefined) {
     super("slowdisk");
     this.durationMs = durationMs;
     this.waitingWrites = waitingWrites;
+    this.operation = call?.operation;
+    this.path = call?.path;
+    this.bytes = call?.bytes ?? 0;
   }
 }
 
@@ -121,7 +134,7 @@ export interface StoreEventMap {
   flush: FlushEvent;
   /** Writes begin to wait for memory. */
   stall: StallEvent;
-  /** Writes wait for a disk that does not move. */
+  /** A call of the file system takes long. */
   slowdisk: SlowDiskEvent;
   /** The time of keys was over. */
   expired: ExpiredEvent;

@@ -46,7 +46,7 @@ export interface OpenOptions {
   readonly idleWorkerMs?: number;
   /** Milliseconds without any progress of the disk after which waiting writes are rejected with `STALLED`, and after which `close` stops waiting; 1000 to 600000. Default 60000. */
   readonly stallTimeoutMs?: number;
-  /** Milliseconds without progress of the disk, while writes wait for it, after which a `slowdisk` event is told; 10 to 600000. Default 1000. Costs nothing unless somebody listens. */
+  /** Milliseconds after which a call of the file system by a worker thread, or a disk without progress while writes wait, is told in a `slowdisk` event, while it lasts; 10 to 600000. Default 1000. Nobody looks unless somebody listens. */
   readonly slowDiskMs?: number;
   /** Bytes of blocks of segments that are kept in memory for small gets, 0 to 16 GiB. Default 32 MiB, taken when they are first needed; 0: none, every get of a sealed record is a system call. */
   readonly readCacheBytes?: number;

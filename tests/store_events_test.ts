@@ -3,12 +3,13 @@ import {
   FlagstoneError,
   FlushEvent,
   RecoveryEvent,
+  type SlowDiskEvent,
   type Store,
   type StoreEventMap,
 } from "../mod.ts";
 import { openWith } from "../store/mod.ts";
 import { DiskWatch } from "../store/disk_watch.ts";
-import { FaultFs, MemFs } from "../vfs/mod.ts";
+import { FaultFs, MemFs, serveFs } from "../vfs/mod.ts";
 import { InlineHost } from "../workers/mod.ts";
 import { failsWith, noise, placeOn, readFile, SMALL, testStore, writeFile } from "./_support.ts";
 
@@ -143,15 +144,59 @@ Deno.test("a slowdisk event tells of a disk that does not move, while it does no
   const slow = next(store, "slowdisk");
   const put = store.put("a", "2");
   const alive = setInterval(() => {}, 1000);
-  const { durationMs, waitingWrites } = await slow;
+  const { durationMs, waitingWrites, operation } = await slow;
   clearInterval(alive);
   assert(durationMs >= 10);
+  assert.equal(operation, undefined);
   assert.equal(waitingWrites, 1);
   held = false;
   for (const task of tasks) task();
   await put;
   await store.close();
 });
+
+for (
+  const [held, large, name] of [
+    ["syncData", false, "0000000001.log"],
+    ["writeAt", false, "0000000001.log"],
+    ["sync", true, ".blob"],
+  ] as const
+) {
+  Deno.test(`a slowdisk event names the ${held} of ${name} that hangs in a worker, while it does`, async () => {
+    const fs = new MemFs();
+    const gate = Promise.withResolvers<void>();
+    let armed = false;
+    const server = serveFs(fs, {
+      hold: ({ method, path }) =>
+        armed && method === held && path.endsWith(name) ? gate.promise : undefined,
+    });
+    Object.defineProperty(fs, "spec", { value: server.spec });
+    const store = await placeOn(fs, "/store").open({ slowDiskMs: 20, idleWorkerMs: 2000 });
+    await store.put("a", "1");
+    await store.flush();
+    armed = true;
+    const told: SlowDiskEvent[] = [];
+    store.addEventListener("slowdisk", (event) => void told.push(event));
+    const event = next(store, "slowdisk");
+    let isPut = false;
+    const put = store.put("a", noise(large ? 200_000 : 3000, 1)).finally(() => isPut = true);
+    const { operation, path, bytes, durationMs, waitingWrites } = await event;
+    assert(!isPut, "it is told while the call goes on");
+    assert.equal(operation, held);
+    assert(path!.startsWith("/store/") && path!.endsWith(name), path);
+    if (held === "writeAt") assert(bytes >= 3000 && bytes < 5000, `${bytes}`);
+    assert(durationMs >= 20);
+    if (!large) assert.equal(waitingWrites, 1);
+    // Told once more when the time has doubled, and not in between.
+    const later = await next(store, "slowdisk");
+    assert(later.durationMs >= 2 * durationMs && later.path === path);
+    assert.equal(told.length, 2);
+    gate.resolve();
+    await put;
+    await store.close();
+    server.close();
+  });
+}
 
 Deno.test("DiskWatch tells at the threshold, again at each doubling, and not without need", () => {
   let time = 0;
@@ -160,6 +205,7 @@ Deno.test("DiskWatch tells at the threshold, again at each doubling, and not wit
   const told: number[] = [];
   const watch = new DiskWatch({
     thresholdMs: 100,
+    disks: () => [],
     progress: () => progress,
     waiting: () => waiting,
     onSlow: (durationMs) => told.push(durationMs),

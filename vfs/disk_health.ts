@@ -24,9 +24,15 @@ export interface DiskHealthFs extends Fs {
 /**
  * Notes in shared memory which call is going on, so that another thread can tell while it hangs. Costs
  * two atomic stores a call and no clock. Covers every call of the file system and of all its files.
+ * `memory` is what `diskHealthMemory` made; without it, it is made here.
  */
-export function withDiskHealth(fs: Fs): DiskHealthFs {
-  return new DiskHealth(fs, new HealthBoard());
+export function withDiskHealth(fs: Fs, memory?: SharedArrayBuffer): DiskHealthFs {
+  return new DiskHealth(fs, new HealthBoard(memory));
+}
+
+/** Memory for {@linkcode withDiskHealth}, made by the thread that will watch: 132 KiB. It is for one file system. */
+export function diskHealthMemory(): SharedArrayBuffer {
+  return new HealthBoard().memory;
 }
 
 /** How {@linkcode watchDiskHealth} watches. */
@@ -45,6 +51,8 @@ export interface DiskHealthOptions {
 export interface DiskHealthWatch extends Disposable {
   /** Looks now. */
   poll(): void;
+  /** True if the last look found a slow call. */
+  readonly isSlow: boolean;
   /** Ends the watch. Idempotent. */
   close(): void;
 }
@@ -63,8 +71,10 @@ export function watchDiskHealth(
   const now = options.now ?? (() => performance.now());
   /** For each slot the call that was seen there last, since when, and from when on to tell. */
   const seen = new Map<number, { call: number; since: number; tellAt: number }>();
+  let isSlow = false;
   const poll = () => {
     const time = now();
+    isSlow = false;
     for (let slot = 0; slot < HealthBoard.slots; slot++) {
       const call = board.callOf(slot);
       if (call === undefined) {
@@ -77,6 +87,7 @@ export function watchDiskHealth(
         seen.set(slot, entry);
       }
       const durationMs = time - entry.since;
+      isSlow ||= durationMs >= options.thresholdMs;
       if (durationMs < entry.tellAt) continue;
       const details = board.detailsOf(slot);
       // It may have ended while its details were read: then they are another call's.
@@ -89,7 +100,14 @@ export function watchDiskHealth(
   const timer = intervalMs > 0 ? setInterval(poll, intervalMs) : undefined;
   if (timer !== undefined) Deno.unrefTimer(timer);
   const close = () => clearInterval(timer);
-  return { poll, close, [Symbol.dispose]: close };
+  return {
+    poll,
+    close,
+    get isSlow() {
+      return isSlow;
+    },
+    [Symbol.dispose]: close,
+  };
 }
 
 class DiskHealth extends ForwardFs implements DiskHealthFs {

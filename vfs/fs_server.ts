@@ -6,6 +6,16 @@ import type { File, Fs, FsSpec, Lock } from "./types.ts";
 export interface FsServerOptions {
   /** How many bytes go through at once; longer reads and writes go in pieces. Default 1 MiB. */
   readonly dataBytes?: number;
+  /** Called before each call of another thread is answered; a promise holds it back until it resolves, while this thread goes on. For tests: a disk that hangs. */
+  readonly hold?: (call: HeldCall) => Promise<void> | undefined;
+}
+
+/** A call of another thread. */
+export interface HeldCall {
+  /** Method of `Fs` or `File`. */
+  readonly method: string;
+  /** The file or directory. */
+  readonly path: string;
 }
 
 /** A file system of this thread that is within reach of others. */
@@ -27,19 +37,21 @@ export interface FsServer extends Disposable {
  * must never block on them. Keeps no process alive.
  */
 export function serveFs(fs: Fs, options: FsServerOptions = {}): FsServer {
-  return new Server(fs, options.dataBytes ?? 1 << 20);
+  return new Server(fs, options);
 }
 
 class Server implements FsServer {
   readonly spec: FsSpec & { readonly kind: "proxy" };
   readonly #fs: Fs;
   readonly #channel: Channel;
+  readonly #hold: FsServerOptions["hold"];
   readonly #handles = new Map<number, File | Lock>();
   #lastHandle = 0;
   #closed = false;
 
-  constructor(fs: Fs, dataBytes: number) {
+  constructor(fs: Fs, { dataBytes = 1 << 20, hold }: FsServerOptions) {
     this.#fs = fs;
+    this.#hold = hold;
     const memory = Channel.allocate(dataBytes);
     this.spec = { kind: "proxy", name: fs.name, memory };
     this.#channel = new Channel(memory);
@@ -67,6 +79,7 @@ class Server implements FsServer {
     data: Uint8Array,
     sent: number,
   ): Promise<[unknown, number]> {
+    if (this.#hold !== undefined) await this.#hold(this.#callOf(request));
     if (request.handle === undefined) return [this.#answerFs(request), 0];
     const handle = this.#handles.get(request.handle);
     if (handle === undefined) throw closedError(request.method, "");
@@ -87,6 +100,12 @@ class Server implements FsServer {
       default:
         return [answerFile(handle, request, data.subarray(0, sent), first, second), 0];
     }
+  }
+
+  #callOf({ method, handle, args }: ChannelRequest): HeldCall {
+    if (handle === undefined) return { method, path: String(args[0]) };
+    const open = this.#handles.get(handle);
+    return { method, path: open !== undefined && "path" in open ? open.path : "" };
   }
 
   #answerFs({ method, args }: ChannelRequest): unknown {

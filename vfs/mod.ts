@@ -44,6 +44,7 @@ export {
 } from "./crash_fs.ts";
 export {
   type DiskHealthFs,
+  diskHealthMemory,
   type DiskHealthOptions,
   type DiskHealthWatch,
   type SlowOperation,
@@ -74,7 +75,7 @@ export {
   writeOperations,
 } from "./operations.ts";
 export { InterceptFs, type InterceptHooks } from "./intercept_fs.ts";
-export { type FsServer, type FsServerOptions, serveFs } from "./fs_server.ts";
+export { type FsServer, type FsServerOptions, type HeldCall, serveFs } from "./fs_server.ts";
 export { classifyIoError, type IoErrorClass } from "./io_error.ts";
 export { LatencyHistogram } from "./latency_histogram.ts";
 export { Marker } from "./marker.ts";

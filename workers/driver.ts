@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import { fsFromSpec } from "../vfs/mod.ts";
+import { fsFromSpec, withDiskHealth } from "../vfs/mod.ts";
 import { Control, FlushWord, Word, WorkerLife } from "../wal/mod.ts";
 import { FlushLoop } from "./flush_loop.ts";
 import { Role } from "./host.ts";
@@ -53,7 +53,7 @@ export class Driver {
   constructor(start: StartMessage) {
     this.#control = new Control(start.control);
     this.#slabs = new SlabTable(this.#control);
-    const fs = fsFromSpec(start.fs);
+    const fs = withDiskHealth(fsFromSpec(start.fs), start.disk);
     this.#loop = start.role === Role.log
       ? new LogLoop(this.#control, this.#slabs, fs, start.directory)
       : new FlushLoop(

@@ -30,6 +30,9 @@ export interface Host {
   /** Calls `listener` when the last of the threads that run now has ended. One listener at a time. */
   onceEnded(listener: () => void): void;
 
+  /** Where the threads that run now note their calls of the file system, for `watchDiskHealth`. */
+  readonly disks: readonly SharedArrayBuffer[];
+
   /** How many threads run now. */
   readonly threads: number;
 }

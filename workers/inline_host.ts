@@ -27,6 +27,8 @@ export type Scheduler = (task: () => void) => void;
 export class InlineHost implements Host {
   /** Always 0. */
   readonly threads = 0;
+  /** None: while a call goes on, nothing else does. */
+  readonly disks = [];
   readonly #control: Control;
   readonly #slabs: SlabTable;
   readonly #workers: InlineWorker[];

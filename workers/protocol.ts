@@ -15,6 +15,8 @@ export interface StartMessage {
   readonly directory: string;
   /** How to make the file system. */
   readonly fs: FsSpec;
+  /** Where its calls of the file system are noted, for `watchDiskHealth`. */
+  readonly disk: SharedArrayBuffer;
   /** What the flush worker makes of full logs. */
   readonly finish: FinishMode;
   /** After how long without work the worker ends. */

@@ -1,5 +1,5 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import type { FsSpec } from "../vfs/mod.ts";
+import { diskHealthMemory, type FsSpec } from "../vfs/mod.ts";
 import { type Control, Word, WorkerLife } from "../wal/mod.ts";
 import { workerWords } from "./driver.ts";
 import { WORKER_URL } from "./entry.ts";
@@ -35,7 +35,8 @@ export interface WorkerHostOptions {
 export class WorkerHost implements Host {
   readonly #control: Control;
   readonly #options: WorkerHostOptions;
-  readonly #workers = new Map<Worker, Role>();
+  /** The threads, and where they note their calls of the file system. */
+  readonly #workers = new Map<Worker, SharedArrayBuffer>();
   readonly #started = Promise.withResolvers<void>();
   #answered = 0;
   #allEnded: (() => void) | undefined;
@@ -49,6 +50,11 @@ export class WorkerHost implements Host {
   /** See {@linkcode Host.threads}. */
   get threads(): number {
     return this.#workers.size;
+  }
+
+  /** See {@linkcode Host.disks}. */
+  get disks(): readonly SharedArrayBuffer[] {
+    return [...this.#workers.values()];
   }
 
   /** See {@linkcode Host.start}. */
@@ -137,7 +143,8 @@ export class WorkerHost implements Host {
       type: "module",
       name: `${WORKER_NAME_PREFIX}${role}-${number}`,
     });
-    this.#workers.set(worker, role);
+    const disk = diskHealthMemory();
+    this.#workers.set(worker, disk);
     worker.onmessage = (event) => {
       if (event.data === READY && ++this.#answered === ROLES.length) this.#started.resolve();
       if (event.data === ENDED) this.#ended(worker);
@@ -155,6 +162,7 @@ export class WorkerHost implements Host {
       control: this.#control.buffer,
       directory,
       fs,
+      disk,
       finish,
       idleMs,
     };

@@ -17,7 +17,8 @@ const BATCH = ["batch:a", "batch:b", "batch:c"];
 
 /**
  * A seeded workload of puts, deletes and batches (which write one value under three keys), a few
- * under way at a time. Tells `record` of each event in the moment that it happens.
+ * under way at a time. Tells `record` of each event in the moment that it happens. `valueOf` makes a
+ * value of a size from a seed.
  */
 export async function runWorkload(
   store: Store,
@@ -25,11 +26,12 @@ export async function runWorkload(
   steps: number,
   record: (event: HistoryEvent) => void,
   firstCall = 1,
+  valueOf: (size: number, seed: number) => Uint8Array = noise,
 ): Promise<void> {
   const random = randomOf(seed);
   const underWay: Promise<void>[] = [];
   for (let call = firstCall; call < firstCall + steps; call++) {
-    underWay.push(step(store, random, call, record));
+    underWay.push(step(store, random, call, record, valueOf));
     if (underWay.length > random() * 6) await Promise.all(underWay.splice(0));
   }
   await Promise.all(underWay);
@@ -40,11 +42,12 @@ async function step(
   random: () => number,
   call: number,
   record: (event: HistoryEvent) => void,
+  valueOf: (size: number, seed: number) => Uint8Array,
 ): Promise<void> {
   const durability: Durability = random() < 0.7 ? "synced" : "written";
   const choice = random();
   const size = choice < 0.05 ? 80_000 : Math.floor(random() * 6000);
-  const value = choice < 0.15 ? undefined : noise(size, call);
+  const value = choice < 0.15 ? undefined : valueOf(size, call);
   const keys = choice > 0.8 ? BATCH : [`key:${Math.floor(random() * KEYS)}`];
   record({ type: "called", call, keys, value });
   if (keys === BATCH) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { deflate } from "../codec/deflate.ts";
 import { open } from "../mod.ts";
 import { testCrashes } from "../testing/mod.ts";
 import { CrashFs, type Fs, MemFs, syncDirectory } from "../vfs/mod.ts";
@@ -49,6 +50,39 @@ for (const seed of [1, 2, 3]) {
     }, { statesPerMoment: 12, seed: seed * 100_000 });
     assert(report.moments > 80, `${report.moments} moments`);
   });
+}
+
+for (const compression of ["zstd", "deflate"] as const) {
+  Deno.test(`power loss at every call, with values compressed by ${compression}`, async () => {
+    const options = { ...SMALL, codecs: [deflate()], compression };
+    let smaller = 0;
+    const report = await testCrashes<HistoryEvent>({
+      async run(fs, promise) {
+        await using store = await open(DIR, { ...options, fs });
+        await runWorkload(store, 4, 60, promise, 1, repetitive);
+        const { valueBytes, storedValueBytes } = store.stats();
+        // One in ten is as random as noise, and is stored as it is.
+        assert(storedValueBytes < valueBytes / 3, `${storedValueBytes} of ${valueBytes}`);
+      },
+      async check(fs, events) {
+        for (let round = 0; round < 2; round++) {
+          await using store = await open(DIR, { ...options, fs });
+          await checkHistory(store, events);
+          for await (const { size, storedSize } of store.list()) if (storedSize < size) smaller++;
+          if (round === 0) assert.deepEqual((await store.verify()).problems, []);
+          await store.put("after", repetitive(2000, 1));
+        }
+      },
+    }, { statesPerMoment: 8, seed: 77 });
+    assert(report.moments > 60 && smaller > 1000, `${report.moments} moments, ${smaller}`);
+  });
+}
+
+/** A value that compresses well, but for one in ten. */
+function repetitive(size: number, seed: number): Uint8Array {
+  if (seed % 10 === 0) return noise(size, seed);
+  const pattern = noise(40, seed);
+  return Uint8Array.from({ length: size }, (_, i) => pattern[i % 40]!);
 }
 
 Deno.test("power loss after power loss, the store going on in between", async () => {

@@ -1,11 +1,15 @@
 // A process to be killed: 64 writers put, delete and batch as fast as they can, and tell of each
 // acknowledged write on stdout, one line each, after its promise was kept. Some values are larger than a
-// slab, some of these come as streams.
-import { type Durability, open } from "../../mod.ts";
+// slab, some of these come as streams. Values compress well, if they are to be.
+import { type Compression, type Durability, open } from "../../mod.ts";
 import { isLarge, SLAB_BYTES, valueOf, WRITERS } from "./_values.ts";
 
-const [dir, durability, first] = Deno.args as [string, Durability, string];
-const store = await open(dir, { durability, slabBytes: SLAB_BYTES });
+const [dir, durability, first, compression] = Deno.args as [string, Durability, string, string];
+const store = await open(dir, {
+  durability,
+  compression: compression as Compression,
+  slabBytes: SLAB_BYTES,
+});
 const encoder = new TextEncoder();
 const tell = (line: string) => Deno.stdout.writeSync(encoder.encode(`${line}\n`));
 tell("open");

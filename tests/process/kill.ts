@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { type Durability, open, type Store } from "../../mod.ts";
 import { sameBytes } from "../_history.ts";
-import { randomOf } from "../_support.ts";
+import { collect, randomOf } from "../_support.ts";
 import { killAfter } from "./_kill_after.ts";
 import { isDelete, numberOf, valueOf, WRITERS } from "./_values.ts";
 
@@ -18,11 +18,13 @@ const SEED = Number(flags.seed ?? Math.floor(Math.random() * 1e9));
 function runAndKill(
   dir: string,
   durability: Durability,
+  compression: string,
   first: number,
   killAfterMs: number,
   acknowledged: Map<string, number>,
 ): Promise<number> {
-  return killAfter("./_writer.ts", [dir, durability, String(first)], killAfterMs, (line) => {
+  const args = [dir, durability, String(first), compression];
+  return killAfter("./_writer.ts", args, killAfterMs, (line) => {
     const [name, n] = line.split(" ");
     acknowledged.set(name!, Math.max(acknowledged.get(name!) ?? 0, Number(n)));
   });
@@ -71,8 +73,14 @@ function checkFiles(store: Store): void {
   assert.equal(names.length, files, "files without a record");
 }
 
-for (const durability of ["synced", "written"] as const) {
-  Deno.test(`SIGKILL under load of ${WRITERS} writers, durability ${durability}, ${ROUNDS} rounds, seed ${SEED}`, async () => {
+for (
+  const [durability, compression] of [
+    ["synced", "none"],
+    ["written", "none"],
+    ["synced", "zstd"],
+  ] as const
+) {
+  Deno.test(`SIGKILL under load of ${WRITERS} writers, durability ${durability}, compression ${compression}, ${ROUNDS} rounds, seed ${SEED}`, async () => {
     const random = randomOf(SEED);
     const dir = await Deno.makeTempDir();
     try {
@@ -81,7 +89,9 @@ for (const durability of ["synced", "written"] as const) {
       let lines = 0;
       for (let round = 1; round <= ROUNDS; round++) {
         const killAfterMs = random() ** 2 * 1200;
-        lines += await runAndKill(dir, durability, first, killAfterMs, acknowledged);
+        lines += await runAndKill(
+          ...[dir, durability, compression, first, killAfterMs, acknowledged] as const,
+        );
         await using store = await open(dir);
         try {
           const newest = await check(store, acknowledged);
@@ -93,6 +103,10 @@ for (const durability of ["synced", "written"] as const) {
         }
       }
       assert(lines > ROUNDS * 10, `only ${lines} writes were acknowledged`);
+      await using store = await open(dir);
+      const listed = await collect(store.list());
+      const smaller = listed.filter(({ size, storedSize }) => storedSize < size);
+      assert.equal(smaller.length > 0, compression !== "none");
     } finally {
       await Deno.remove(dir, { recursive: true });
     }

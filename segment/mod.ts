@@ -11,6 +11,7 @@
 export * from "./block.ts";
 export * from "./bytes.ts";
 export * from "./footer.ts";
+export * from "./key_run.ts";
 export * from "./reader.ts";
 export * from "./sort.ts";
 export * from "./writer.ts";

@@ -9,6 +9,7 @@ import {
   readFileHeader,
 } from "../wal/mod.ts";
 import { compareBytes } from "./bytes.ts";
+import { decodeKeys, type KeyRun } from "./key_run.ts";
 import { type BlockHandle, decodeBlock, EntryCursor, type SegmentEntry } from "./block.ts";
 import {
   BLOCK_INDEX_ENTRY_BYTES,
@@ -112,10 +113,12 @@ export class SegmentReader implements Disposable {
 
   /** The entries of one block, in key order. */
   readBlock(block: BlockHandle): SegmentEntry[] {
-    const bytes = new Uint8Array(block.bytes);
-    this.readAt(bytes, block.offset);
-    this.#verifyBlock(block, bytes);
-    return decodeBlock(bytes, block.entries);
+    return decodeBlock(this.#readVerified(block), block.entries);
+  }
+
+  /** The keys of one block. */
+  readKeys(block: BlockHandle): KeyRun {
+    return decodeKeys(this.#readVerified(block), block.entries);
   }
 
   /** A cursor that stands before the first entry of one block. */
@@ -162,6 +165,13 @@ export class SegmentReader implements Disposable {
   /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #readVerified(block: BlockHandle): Uint8Array {
+    const bytes = new Uint8Array(block.bytes);
+    this.readAt(bytes, block.offset);
+    this.#verifyBlock(block, bytes);
+    return bytes;
   }
 
   #verifyBlock(block: BlockHandle, bytes: Uint8Array): void {

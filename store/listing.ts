@@ -1,37 +1,24 @@
 import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
 import {
+  type BlockHandle,
   compareBytes,
   keyedRecords,
+  type KeyRun,
+  keysOf,
   newestInKeyOrder,
-  type SegmentEntry,
   type SegmentReader,
 } from "../segment/mod.ts";
-import {
-  RECORD_HEADER_BYTES,
-  recordFlags,
-  recordKeyBytes,
-  type SegmentImage,
-  SlotState,
-  SlotWord,
-} from "../wal/mod.ts";
+import { type SegmentImage, SlotState, SlotWord } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
+import { KeyMerge, type KeyRange, type NextRun } from "./key_merge.ts";
+import { boundBytes } from "./keys.ts";
+import { nextTurn } from "./next_turn.ts";
 import type { View } from "./read_path.ts";
-import { boundBytes, keyOf } from "./keys.ts";
 import { sizesOf } from "./value_sizes.ts";
 import type { ListEntry, ListOptions } from "./types.ts";
 
 /** Keys listed in one turn of the event loop, before others get one. */
 const KEYS_PER_TURN = 1024;
-
-/** A key range as bytes, `start` included, `end` excluded. */
-interface Range {
-  readonly start: Uint8Array | undefined;
-  readonly end: Uint8Array | undefined;
-  readonly reverse: boolean;
-}
-
-/** Keys of one segment, in the order of the listing. */
-type KeySource = Iterator<{ readonly key: Uint8Array; readonly flags: number }>;
 
 /**
  * Lists keys in order by merging segments: footers from disk, block by block, and the keys of slabs
@@ -39,47 +26,141 @@ type KeySource = Iterator<{ readonly key: Uint8Array; readonly flags: number }>;
  * key has a value and which version, so a key that is overwritten meanwhile is listed once, and one
  * that is deleted meanwhile is not.
  */
-export async function* listKeys(
+export function listKeys(
   core: StoreCore,
   options: ListOptions,
   view: View = core,
   assertOpen: () => void = () => core.assertOpen(),
-): AsyncGenerator<ListEntry> {
-  const { limit, signal } = checkListOptions(options);
-  const range = rangeOf(options);
-  if (view === core) await core.pending.settled();
-  assertOpen();
-  let merge = new KeyMerge(keySources(core, range), range.reverse);
-  let { removals } = core.segments;
-  let last: Uint8Array | undefined;
-  let listed = 0;
-  for (let walked = 0; listed < limit; walked++) {
-    if (walked % KEYS_PER_TURN === KEYS_PER_TURN - 1) {
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+): AsyncIterableIterator<ListEntry> {
+  return new Listing(core, options, view, assertOpen);
+}
+
+/**
+ * An iterator by hand: that of an async generator costs each key several turns of the microtask
+ * queue. Most keys are there at once; each so many, others get a turn of the event loop.
+ */
+class Listing implements AsyncIterableIterator<ListEntry> {
+  readonly #core: StoreCore;
+  readonly #options: ListOptions;
+  readonly #view: View;
+  readonly #assertOpen: () => void;
+  #range: KeyRange | undefined;
+  #signal: AbortSignal | undefined;
+  /** Entries that may be listed yet. */
+  #limit = 0;
+  /** Keys that may be walked over yet in this turn. */
+  #left = 0;
+  #merge: KeyMerge | undefined;
+  #removals = 0;
+  #done = false;
+  /** Calls of `next` that wait, and when the last of them will have been answered. */
+  #waiting = 0;
+  #answered: Promise<unknown> = Promise.resolve();
+
+  constructor(core: StoreCore, options: ListOptions, view: View, assertOpen: () => void) {
+    this.#core = core;
+    this.#options = options;
+    this.#view = view;
+    this.#assertOpen = assertOpen;
+  }
+
+  next(): Promise<IteratorResult<ListEntry>> {
+    return this.#waiting === 0 && this.#atOnce() || this.#later();
+  }
+
+  return(): Promise<IteratorResult<ListEntry>> {
+    this.#done = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next entry, unless others have to get a turn before. */
+  #atOnce(): Promise<IteratorResult<ListEntry>> | undefined {
+    try {
+      if (!this.#done) {
+        if (this.#merge === undefined || this.#left === 0) return undefined;
+        const value = this.#limit > 0 ? this.#walk(this.#merge) : undefined;
+        if (value !== undefined) return Promise.resolve({ done: false, value });
+        if (this.#left === 0) return undefined;
+        this.#done = true;
+      }
+      return Promise.resolve({ done: true, value: undefined });
+    } catch (error) {
+      this.#done = true;
+      return Promise.reject(error);
     }
-    if (signal?.aborted) {
-      throw new FlagstoneError("ABORTED", "The listing was aborted.", { cause: signal.reason });
+  }
+
+  #later(): Promise<IteratorResult<ListEntry>> {
+    this.#waiting++;
+    const answer = this.#answered.then(async () => {
+      try {
+        for (;;) {
+          if (!this.#done) await this.#turn();
+          const found = this.#atOnce();
+          if (found !== undefined) return await found;
+        }
+      } catch (error) {
+        this.#done = true;
+        throw error;
+      } finally {
+        this.#waiting--;
+      }
+    });
+    this.#answered = answer.catch(() => {});
+    return answer;
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#merge !== undefined) await nextTurn();
+    else {
+      const core = this.#core;
+      const { limit, signal } = checkListOptions(this.#options);
+      this.#limit = limit;
+      this.#signal = signal;
+      this.#range = rangeOf(this.#options);
+      if (this.#view === core) await core.pending.settled();
+      this.#assertOpen();
+      this.#mergeFrom(this.#range);
     }
-    assertOpen();
-    if (core.segments.removals !== removals) {
+    this.#left = KEYS_PER_TURN;
+  }
+
+  #mergeFrom(range: KeyRange): KeyMerge {
+    this.#removals = this.#core.segments.removals;
+    this.#merge = new KeyMerge(keySources(this.#core, range), range);
+    return this.#merge;
+  }
+
+  /** The next entry; `undefined` at the end of all, and at the end of the turn, where none is left. */
+  #walk(merge: KeyMerge): ListEntry | undefined {
+    const core = this.#core;
+    if (this.#signal?.aborted) {
+      const { reason: cause } = this.#signal;
+      throw new FlagstoneError("ABORTED", "The listing was aborted.", { cause });
+    }
+    this.#assertOpen();
+    if (core.segments.removals !== this.#removals) {
       // Segments have gone, compacted or cleared: what they had, and is alive, is in others now.
-      removals = core.segments.removals;
-      merge = new KeyMerge(keySources(core, beyond(range, last)), range.reverse);
+      const last = merge.bytes.slice(0, merge.length);
+      merge = this.#mergeFrom(last.length === 0 ? this.#range! : beyond(this.#range!, last));
     }
-    const next = merge.next();
-    if (next === undefined) return;
-    last = next.key;
-    core.keys.load(next.key, next.flags);
-    if (!view.find()) continue;
-    listed++;
-    const { sequence, flags } = core.index;
-    const expiresAt = view.foundExpiry();
-    const entry = {
-      key: keyOf(next.key, flags),
-      version: sequence,
-      ...sizesOf(core, next.key.length),
-    };
-    yield expiresAt === 0 ? entry : { ...entry, expiresAt };
+    const { keys } = core;
+    while (this.#left > 0 && merge.next()) {
+      this.#left--;
+      keys.extend(0, merge.bytes, 0, merge.length, merge.flags);
+      if (!this.#view.find()) continue;
+      this.#limit--;
+      const { sequence, flags } = core.index;
+      const { size, storedSize } = sizesOf(core, merge.length);
+      const expiresAt = this.#view.foundExpiry();
+      const entry = { key: keys.key(flags), version: sequence, size, storedSize };
+      return expiresAt === 0 ? entry : { ...entry, expiresAt };
+    }
+    return undefined;
   }
 }
 
@@ -120,7 +201,7 @@ function checkListOptions(options: ListOptions): {
   return { limit, signal };
 }
 
-function rangeOf(options: ListOptions): Range {
+function rangeOf(options: ListOptions): KeyRange {
   const prefix = boundBytes(options.prefix, "options.prefix");
   let start = boundBytes(options.start, "options.start");
   let end = boundBytes(options.end, "options.end");
@@ -133,7 +214,7 @@ function rangeOf(options: ListOptions): Range {
 }
 
 /** What is left of `range` after `key`. */
-function beyond(range: Range, key: Uint8Array | undefined): Range {
+function beyond(range: KeyRange, key: Uint8Array | undefined): KeyRange {
   if (key === undefined) return range;
   if (range.reverse) return { ...range, end: key };
   const start = new Uint8Array(key.length + 1);
@@ -151,16 +232,16 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
   return next;
 }
 
-function keySources(core: StoreCore, range: Range): KeySource[] {
-  const sources: KeySource[] = core.segments.segments.map((segment) =>
-    footerKeys(() => core.segments.has(segment) ? core.segments.reader(segment) : undefined, range)
+function keySources(core: StoreCore, range: KeyRange): NextRun[] {
+  const sources: NextRun[] = core.segments.segments.map((segment) =>
+    footerRuns(() => core.segments.has(segment) ? core.segments.reader(segment) : undefined, range)
   );
   for (const slab of core.log.pool.residents) {
     if (core.segments.has(slab.segment)) continue;
     const active = core.log.control.get(slab.slot, SlotWord.state) === SlotState.active;
     const { control } = core.log;
     const end = active ? control.reservedEnd(slab.slot) : control.get(slab.slot, SlotWord.end);
-    sources.push(slabKeys(slab.image, end, range));
+    sources.push(slabRun(slab.image, end));
   }
   return sources;
 }
@@ -169,119 +250,30 @@ function keySources(core: StoreCore, range: Range): KeySource[] {
  * Reads block by block, asking for the reader each time: it may have been closed for others
  * meanwhile. There is none once the segment has gone; then the listing asks anew.
  */
-function* footerKeys(
-  reader: () => SegmentReader | undefined,
-  range: Range,
-): Generator<SegmentEntry> {
-  const { start, end, reverse } = range;
-  const blocks = reader()?.blocksBetween(start, end) ?? [];
-  if (reverse) blocks.reverse();
-  for (const block of blocks) {
-    const entries = reader()?.readBlock(block) ?? [];
-    if (reverse) entries.reverse();
-    for (const entry of entries) {
-      if (start !== undefined && compareBytes(entry.key, start) < 0) continue;
-      if (end !== undefined && compareBytes(entry.key, end) >= 0) continue;
-      yield entry;
+function footerRuns(reader: () => SegmentReader | undefined, range: KeyRange): NextRun {
+  let blocks: readonly BlockHandle[] | undefined;
+  let next = 0;
+  return () => {
+    const found = reader();
+    if (found === undefined) return undefined;
+    if (blocks === undefined) {
+      const between = found.blocksBetween(range.start, range.end);
+      blocks = range.reverse ? between.reverse() : between;
     }
-  }
+    const block = blocks[next++];
+    return block && found.readKeys(block);
+  };
 }
 
 /** Copies the keys at once: the slab may be flushed and reused while the listing goes on. */
-function slabKeys(image: SegmentImage, recordsEnd: number, range: Range): KeySource {
-  const keyAt = (offset: number) => {
-    const start = offset + RECORD_HEADER_BYTES;
-    return image.bytes.subarray(start, start + recordKeyBytes(image, offset));
+function slabRun(image: SegmentImage, recordsEnd: number): NextRun {
+  let run: KeyRun | undefined = keysOf(
+    image,
+    newestInKeyOrder(image, keyedRecords(image, recordsEnd)),
+  );
+  return () => {
+    const only = run;
+    run = undefined;
+    return only;
   };
-  const inRange = keyedRecords(image, recordsEnd).filter((offset) => {
-    const key = keyAt(offset);
-    return (range.start === undefined || compareBytes(key, range.start) >= 0) &&
-      (range.end === undefined || compareBytes(key, range.end) < 0);
-  });
-  if (inRange.length === 0) return [].values();
-  const sorted = newestInKeyOrder(image, inRange);
-  if (range.reverse) sorted.reverse();
-  const entries = Array.from(sorted, (offset) => ({
-    key: keyAt(offset).slice(),
-    flags: recordFlags(image, offset),
-  }));
-  return entries.values();
-}
-
-/** Merges sources that are each in order, giving each key once. A binary heap, the next key on top. */
-class KeyMerge {
-  readonly #heap: { key: Uint8Array; flags: number; source: KeySource }[] = [];
-  readonly #sign: number;
-  #last: Uint8Array | undefined;
-
-  constructor(sources: readonly KeySource[], reverse: boolean) {
-    this.#sign = reverse ? -1 : 1;
-    for (const source of sources) {
-      const first = source.next();
-      if (first.done !== true) this.#push({ ...entryOf(first.value), source });
-    }
-  }
-
-  next(): { key: Uint8Array; flags: number } | undefined {
-    for (;;) {
-      const top = this.#heap[0];
-      if (top === undefined) return undefined;
-      const { key, flags } = top;
-      const following = top.source.next();
-      if (following.done === true) this.#pop();
-      else {
-        this.#heap[0] = { ...entryOf(following.value), source: top.source };
-        this.#sink(0);
-      }
-      if (this.#last !== undefined && compareBytes(this.#last, key) === 0) continue;
-      this.#last = key;
-      return { key, flags };
-    }
-  }
-
-  #above(a: number, b: number): boolean {
-    return this.#sign * compareBytes(this.#heap[a]!.key, this.#heap[b]!.key) < 0;
-  }
-
-  #push(item: { key: Uint8Array; flags: number; source: KeySource }): void {
-    let at = this.#heap.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#above(at, parent)) return;
-      this.#swap(at, parent);
-      at = parent;
-    }
-  }
-
-  #pop(): void {
-    const last = this.#heap.pop()!;
-    if (this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#sink(0);
-  }
-
-  #sink(from: number): void {
-    for (let at = from;;) {
-      let first = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < this.#heap.length && this.#above(child, first)) first = child;
-      }
-      if (first === at) return;
-      this.#swap(at, first);
-      at = first;
-    }
-  }
-
-  #swap(a: number, b: number): void {
-    const item = this.#heap[a]!;
-    this.#heap[a] = this.#heap[b]!;
-    this.#heap[b] = item;
-  }
-}
-
-function entryOf(entry: { readonly key: Uint8Array; readonly flags: number }): {
-  key: Uint8Array;
-  flags: number;
-} {
-  return { key: entry.key, flags: entry.flags };
 }

@@ -36,7 +36,8 @@ import { newestInKeyOrder } from "./sort.ts";
  * Builds the footer of the segment whose records fill `[header, recordsEnd)` of `image`: an entry
  * for the newest record of each key, in key order, in checksummed blocks; an index of the blocks; a
  * trailer. It goes into the file at `recordsEnd`. The trailer tells of `lastSequence`, if that is
- * higher than all of theirs.
+ * higher than those of all records. Records without a key count as well: a mark skips numbers, which
+ * must not be given again.
  */
 export function buildFooter(
   image: SegmentImage,
@@ -44,7 +45,8 @@ export function buildFooter(
   salt: number,
   lastSequence = 0,
 ): Uint8Array {
-  const footer = new FooterBuilder(image, recordsEnd, lastSequence);
+  const last = Math.max(lastSequence, lastSequenceIn(image, recordsEnd));
+  const footer = new FooterBuilder(image, recordsEnd, last);
   for (const offset of newestInKeyOrder(image, keyedRecords(image, recordsEnd))) footer.add(offset);
   return footer.finish(salt);
 }
@@ -76,6 +78,16 @@ export function keyedRecords(image: SegmentImage, recordsEnd: number): Uint32Arr
     offset += alignRecord(length);
   }
   return offsets.slice(0, count);
+}
+
+/** The sequence number of the last record before `recordsEnd`. */
+function lastSequenceIn(image: SegmentImage, recordsEnd: number): number {
+  let last = 0;
+  for (let offset = FILE_HEADER_BYTES; offset < recordsEnd;) {
+    last = recordSequence(image, offset);
+    offset += alignRecord(recordLength(image, offset));
+  }
+  return last;
 }
 
 /** Flags that say something of the key or value, rather than of the record's neighbours. */

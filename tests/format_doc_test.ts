@@ -81,6 +81,6 @@ Deno.test("the trailer of the worked example says what the page says", () => {
     puts: 1,
     deletes: 1,
     liveBytes: 32,
-    lastSequence: 0x80,
+    lastSequence: 0xa0,
   });
 });

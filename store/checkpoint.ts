@@ -16,6 +16,7 @@ import { alignRecord, FILE_HEADER_BYTES, logName, type SegmentImage } from "../w
 import type { StoreCore } from "./core.ts";
 import { INDEX_FILE } from "./index_image.ts";
 import type { CheckpointOptions, CheckpointReport } from "./types.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** A copy reads and writes so much at a time: a few ms at most. */
 const PIECE_BYTES = 1024 * 1024;
@@ -241,7 +242,7 @@ class Checkpoint {
   }
 
   async #pause(): Promise<void> {
-    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
     this.#check();
   }
 

@@ -18,6 +18,7 @@ import type { Identity, LogWriter } from "../log/mod.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { Snapshots } from "./snapshots.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** The index is told of so many records in one turn of the event loop: about 1 ms. */
 const MOVES_PER_TURN = 4096;
@@ -339,7 +340,7 @@ export class StoreCompaction {
         snapshots.move(hash, sequence, to, moves[at + MoveWord.offset]!);
       }
       if (count % MOVES_PER_TURN === 0) {
-        await new Promise<void>((resolve) => setTimeout(resolve, 0));
+        await nextTurn();
       }
     }
   }

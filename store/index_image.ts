@@ -6,6 +6,7 @@ import { SegmentReader } from "../segment/mod.ts";
 import { type File, type Fs, joinPath, TemporaryFile } from "../vfs/mod.ts";
 import { compactedName, highWord, joinWords, segmentName, STORE_ID_BYTES } from "../wal/mod.ts";
 import type { SegmentFacts } from "./segment_set.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** Name of the file that holds an image of the index. */
 export const INDEX_FILE = "INDEX";
@@ -101,7 +102,7 @@ export async function writeIndexImage(
     sinceBreak += piece.length;
     if (sinceBreak < BREAK_BYTES) continue;
     sinceBreak = 0;
-    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
   }
   temporary.persist(joinPath(directory, INDEX_FILE));
 }

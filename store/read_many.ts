@@ -3,6 +3,7 @@ import { alignRecord, RecordFlag, recordFlags, SegmentImage } from "../wal/mod.t
 import type { StoreCore } from "./core.ts";
 import type { ReadPath } from "./read_path.ts";
 import type { Key } from "./types.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** Keys read in one turn of the event loop, before others get one: about a millisecond's work. */
 const KEYS_PER_TURN = 1024;
@@ -46,7 +47,7 @@ export async function readMany(
   });
   const found: Found[] = [];
   for (let from = 0; from < own.length; from += KEYS_PER_TURN) {
-    if (from > 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    if (from > 0) await nextTurn();
     assertOpen();
     readTurn(core, reads, own, from, found);
   }

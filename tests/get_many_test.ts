@@ -58,7 +58,7 @@ Deno.test("getMany() reads neighbours with one call, and nothing if a key is wro
     for (let i = 0; i < 200; i++) await store.put(`key:${i}`, noise(200, i));
     for (let i = 0; i < 20; i++) await store.put("filler", noise(20_000, i));
   }
-  await using store = await place.open();
+  await using store = await place.open({ compaction: "manual" });
   const keys = Array.from({ length: 200 }, (_, i) => `key:${199 - i}`);
   await store.get(keys[0]!);
   const before = readsOf(fs);

@@ -28,6 +28,8 @@ export class Memtable {
   #nextSegment: number;
   #nextSequence: number;
   #rotations = 0;
+  /** Of `takenBytes`, those of slabs that are sealed; less what a slab had when it became active. */
+  #takenBytes = 0;
 
   /**
    * Starts with `active`, or with no slab at all. The next segment gets the number `nextSegment`;
@@ -60,6 +62,13 @@ export class Memtable {
   /** First sequence number that the next slab will give. */
   get nextSequence(): number {
     return this.#nextSequence;
+  }
+
+  /** Bytes of the log that were taken by records, marks and seals, since it was opened. */
+  get takenBytes(): number {
+    const slab = this.#active;
+    const inActive = slab === undefined ? 0 : this.#control.reservedEnd(slab.slot);
+    return this.#takenBytes + inActive;
   }
 
   /** How many slabs were sealed. */
@@ -111,7 +120,11 @@ export class Memtable {
       slab = this.#pool.activate(this.#nextSegment, this.#nextSequence, bytes);
       if (slab !== undefined) this.#count(slab);
       // Its number is taken, so it goes its way without a record.
-      if (next !== undefined) this.#seal(this.#pool.activateNext());
+      if (next !== undefined) {
+        const empty = this.#pool.activateNext();
+        this.#takenBytes -= this.#control.reservedEnd(empty.slot);
+        this.#seal(empty);
+      }
     }
     this.seal();
     if (slab === undefined) return false;
@@ -133,6 +146,7 @@ export class Memtable {
     const { length } = slab.image.bytes;
     const { words } = this.#control;
     this.#active = slab;
+    this.#takenBytes -= this.#control.reservedEnd(slab.slot);
     Atomics.store(words, Word.activeSlot, slab.slot);
     Atomics.add(words, Word.epoch, 1);
     if (Atomics.load(words, Word.gapTimeoutMs) > 0) Atomics.notify(words, Word.epoch);
@@ -156,5 +170,6 @@ export class Memtable {
     this.#control.set(slot, SlotWord.end, offset + SEAL_SPACE_BYTES);
     this.#control.set(slot, SlotWord.state, SlotState.sealed);
     this.#rotations++;
+    this.#takenBytes += offset + SEAL_SPACE_BYTES;
   }
 }

@@ -43,6 +43,7 @@ export function statsOf(core: StoreCore): StoreStats {
     stalls: core.log.space.stalls,
     contendedLocks: core.locks.contended,
     pendingAcks: core.log.pendingAcks,
+    logBytes: core.durableLog.memtable.takenBytes,
     logWrites: Atomics.load(control.words, Word.logWrites),
     logSyncs: Atomics.load(control.words, Word.logSyncs),
     rotations: core.log.memtable.rotations,

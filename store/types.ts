@@ -256,6 +256,8 @@ export interface StoreStats {
   readonly contendedLocks: number;
   /** Writes that wait for the log worker now. */
   readonly pendingAcks: number;
+  /** Bytes of the log that writes took since the store was opened, record headers and padding included. */
+  readonly logBytes: number;
   /** Write calls of the log worker. */
   readonly logWrites: number;
   /** Sync calls of the log worker; `writes / logSyncs` is the size of a group commit. */

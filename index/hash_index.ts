@@ -268,7 +268,15 @@ export class HashIndex {
    * is. Looks at every key, if `flag` was ever marked. `visit` must not change the index.
    */
   eachFlagged(flag: number, visit: () => void): void {
-    if ((this.#control[Control.marked]! & flag) === 0) return;
+    if ((this.#control[Control.marked]! & flag) !== 0) this.#each(flag, visit);
+  }
+
+  /** As `eachFlagged`, for every key. */
+  each(visit: () => void): void {
+    this.#each(0, visit);
+  }
+
+  #each(flag: number, visit: () => void): void {
     for (let cell = 0; cell < 1 << (POSITION_BITS - this.#shift);) {
       const first = cell << CELL_SHIFT;
       const pages = this.#directory[first]! & CELL_PAGES_MASK;
@@ -380,7 +388,7 @@ export class HashIndex {
     const table = this.#chunks[page >>> CHUNK_SHIFT]!;
     const start = pageBase(page);
     for (let at = start; at < start + PAGE_WORDS; at += ENTRY_WORDS) {
-      if (((table[at + Entry.tail]! >>> FLAGS_SHIFT) & flag) === 0) continue;
+      if (flag !== 0 && ((table[at + Entry.tail]! >>> FLAGS_SHIFT) & flag) === 0) continue;
       if (table[at + Entry.length]! <= TOMBSTONE) continue;
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;

@@ -1,6 +1,7 @@
-import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
+import { FlagstoneError } from "../errors/mod.ts";
 import type { JobReport, StoreCompaction } from "./compaction.ts";
 import type { StoreCore } from "./core.ts";
+import { checkLongOptions } from "./long_options.ts";
 import type { CompactionStats, CompactOptions, CompactReport } from "./types.ts";
 
 /** A log of which less than one part in so many is used is not sealed for the compaction. */
@@ -11,16 +12,8 @@ export async function compactStore(
   core: StoreCore,
   options: CompactOptions,
 ): Promise<CompactReport> {
-  refuseUnknown(options, ["signal", "onProgress"], "options");
+  checkLongOptions(options);
   const { signal, onProgress } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    const message = `options.signal must be an AbortSignal: ${show(signal)}`;
-    throw new ArgumentError("options.signal", message);
-  }
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    const message = `options.onProgress must be a function: ${show(onProgress)}`;
-    throw new ArgumentError("options.onProgress", message);
-  }
   core.assertDurable();
   const refuseAborted = () => {
     if (signal?.aborted === true) throw abortedError(core.directory, signal);

@@ -1,7 +1,7 @@
 import { makeCheckpoint } from "./checkpoint.ts";
 import { clearStore } from "./clear.ts";
 import { compactStore } from "./compact.ts";
-import { leaveIndexImage } from "./close_image.ts";
+import { closeStore } from "./close.ts";
 import type { StoreCore } from "./core.ts";
 import type { StoreEventMap, StoreListener } from "./events.ts";
 import { listKeys } from "./listing.ts";
@@ -26,10 +26,11 @@ import type {
   UpdateOptions,
   Value,
   ValueOptions,
+  VerifyOptions,
   VerifyReport,
 } from "./types.ts";
 import { statsOf } from "./stats.ts";
-import { Verification } from "./verify.ts";
+import { verifyStore } from "./verify.ts";
 import { WritePath } from "./write_path.ts";
 
 const decoder = new TextDecoder();
@@ -297,12 +298,14 @@ export class Store extends EventTarget implements AsyncDisposable {
     return statsOf(this.#core);
   }
 
-  /** Reads every file and checks every checksum. Changes nothing; takes as long as the disk needs. */
-  async verify(): Promise<VerifyReport> {
-    this.#core.assertOpen();
-    await this.#core.flush();
-    await this.#core.completed();
-    return await new Verification(this.#core).run();
+  /**
+   * Reads every file and checks everything: each checksum, each footer against the records that it
+   * speaks of, each entry of the index against its record, each piece of large values. Changes no file,
+   * and takes as long as the disk needs; reads and writes go on. What is damaged is in the report; a
+   * call that cannot be finished rejects: `ABORTED` by its signal, or the store's failure.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return await verifyStore(this.#core, options);
   }
 
   /**
@@ -370,29 +373,11 @@ export class Store extends EventTarget implements AsyncDisposable {
    * without progress.
    */
   close(): Promise<void> {
-    return this.#closed ??= this.#close();
+    return this.#closed ??= closeStore(this.#core);
   }
 
   /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    const core = this.#core;
-    core.shut();
-    const { compaction, options: { stallTimeoutMs } } = core;
-    const knowsAll = await compaction.close(stallTimeoutMs) && compaction.knowsAllFiles;
-    try {
-      await core.flush();
-      const finished = await core.durableLog.finish();
-      await core.blobs.settled();
-      if (finished && knowsAll) await leaveIndexImage(core);
-    } catch (error) {
-      // Of a store in memory only, everybody has been told.
-      if (core.degraded === undefined) throw error;
-    } finally {
-      await core.release();
-    }
   }
 }

@@ -322,6 +322,26 @@ export interface CheckpointReport {
   readonly bytes: number;
 }
 
+/** Options of {@linkcode Store.verify}. */
+export interface VerifyOptions {
+  /** Ends the verification with `ABORTED` when it fires. */
+  readonly signal?: AbortSignal;
+  /** Told, some MiB at a time, how far it is. What it throws ends the verification. */
+  readonly onProgress?: (progress: VerifyProgress) => void;
+}
+
+/** How far a verification is. */
+export interface VerifyProgress {
+  /** Files begun. */
+  readonly files: number;
+  /** Bytes read. */
+  readonly bytes: number;
+  /** Bytes that there are to be read, as far as is known: the store may grow and shrink meanwhile. */
+  readonly totalBytes: number;
+  /** Problems found. */
+  readonly problems: number;
+}
+
 /** What {@linkcode Store.verify} found. */
 export interface VerifyReport {
   /** Files read. */
@@ -330,6 +350,8 @@ export interface VerifyReport {
   readonly bytes: number;
   /** Records whose checksum was computed. */
   readonly records: number;
+  /** Entries of the index, each of which was compared with its record unless that changed meanwhile. */
+  readonly indexEntries: number;
   /** What does not hold, in words, with the place. Empty: all is well. */
   readonly problems: readonly VerifyProblem[];
 }

@@ -1,5 +1,5 @@
 import { blobFileBytes, type BlobReference } from "../blobs/mod.ts";
-import { FlagstoneError } from "../errors/mod.ts";
+import { type ErrorCode, FlagstoneError } from "../errors/mod.ts";
 import { compareBytes, keyedRecords, newestInKeyOrder, SegmentReader } from "../segment/mod.ts";
 import { type File, joinPath } from "../vfs/mod.ts";
 import {
@@ -22,24 +22,45 @@ import {
   verifyRecord,
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
-import type { VerifyProblem, VerifyReport } from "./types.ts";
+import { checkLongOptions, refuseAborted } from "./long_options.ts";
+import type { VerifyOptions, VerifyProblem, VerifyReport } from "./types.ts";
+import { IndexCheck } from "./verify_index.ts";
 
 const PIECE_BYTES = 4 * 1024 * 1024;
+/** What ends a verification; anything else is a problem that it has found. */
+const PASSED_ON: readonly ErrorCode[] = ["ABORTED", "CLOSED"];
+
+/** See `Store.verify`. */
+export async function verifyStore(core: StoreCore, options: VerifyOptions): Promise<VerifyReport> {
+  checkLongOptions(options);
+  core.assertOpen();
+  const { signal } = options;
+  refuseAborted(signal, "The verification", core.directory);
+  await core.flush();
+  await core.completed();
+  return await new Verification(core, options).run();
+}
 
 /**
  * Reads every file of the store and checks every checksum: each record's, each footer's, and each
- * footer against the records that it speaks of. Changes nothing; reads one file into memory at a time.
+ * footer and the index against the records that they speak of. Changes nothing; reads one file into
+ * memory at a time.
  */
-export class Verification {
+class Verification {
   readonly #core: StoreCore;
+  readonly #options: VerifyOptions;
+  readonly #index: IndexCheck;
   readonly #problems: VerifyProblem[] = [];
+  #isEnded = false;
   #files = 0;
   #bytes = 0;
   #records = 0;
 
   /** Will check the files of `core`. */
-  constructor(core: StoreCore) {
+  constructor(core: StoreCore, options: VerifyOptions) {
     this.#core = core;
+    this.#options = options;
+    this.#index = new IndexCheck(core);
   }
 
   /** Does it. */
@@ -64,10 +85,12 @@ export class Verification {
       if (!this.#core.blobs.live.has(version)) continue;
       await this.#guard(this.#core.blobs.pathOf(reference), () => this.#checkBlob(reference));
     }
+    this.#index.finish((message) => this.#problem(this.#core.directory, 0, message));
     return {
       files: this.#files,
       bytes: this.#bytes,
       records: this.#records,
+      indexEntries: this.#core.index.size,
       problems: this.#problems,
     };
   }
@@ -78,7 +101,7 @@ export class Verification {
       this.#core.assertOpen();
       if (!this.#core.segments.has(segment)) continue;
       const path = this.#core.segments.pathOf(segment);
-      await this.#guard(path, () => this.#checkSegment(path));
+      await this.#guard(path, () => this.#checkSegment(segment, path));
     }
   }
 
@@ -86,14 +109,16 @@ export class Verification {
   async #guard(path: string, check: () => Promise<void>): Promise<void> {
     try {
       this.#files++;
+      this.#step();
       await check();
     } catch (error) {
-      if (!(error instanceof FlagstoneError) || error.code === "CLOSED") throw error;
+      const isProblem = error instanceof FlagstoneError && !PASSED_ON.includes(error.code);
+      if (!isProblem || this.#isEnded) throw error;
       this.#problem(error.path ?? path, error.offset ?? 0, error.message);
     }
   }
 
-  async #checkSegment(path: string): Promise<void> {
+  async #checkSegment(segment: number, path: string): Promise<void> {
     using reader = SegmentReader.open(this.#core.options.fs, path);
     const { recordsEnd } = reader.summary;
     const image = await this.#load(recordsEnd, (into, at) => reader.readAtAsync(into, at));
@@ -116,6 +141,8 @@ export class Verification {
     if (at !== expected.length) {
       this.#problem(path, recordsEnd, `the footer has ${at} entries for ${expected.length} keys`);
     }
+    // Compaction may have removed it meanwhile; then nothing points to it.
+    this.#index.check(segment, image, expected, (at, message) => this.#problem(path, at, message));
   }
 
   async #checkLog(path: string, durable: number, salt: number): Promise<void> {
@@ -133,10 +160,11 @@ export class Verification {
       const piece = new Uint8Array(Math.min(PIECE_BYTES, length));
       for (let at = 0; at < length; at += PIECE_BYTES) {
         await reader.readAtAsync(piece.subarray(0, length - at), at);
-        this.#core.assertOpen();
+        this.#bytes += Math.min(PIECE_BYTES, length - at);
+        this.#step();
       }
     });
-    this.#bytes += blobFileBytes(length);
+    this.#bytes += blobFileBytes(length) - length;
   }
 
   async #load(
@@ -145,9 +173,11 @@ export class Verification {
   ): Promise<SegmentImage> {
     const image = new SegmentImage(new ArrayBuffer(alignRecord(bytes)));
     for (let at = 0; at < bytes; at += PIECE_BYTES) {
-      await read(image.bytes.subarray(at, Math.min(at + PIECE_BYTES, bytes)), at);
+      const part = image.bytes.subarray(at, Math.min(at + PIECE_BYTES, bytes));
+      await read(part, at);
+      this.#bytes += part.length;
+      this.#step();
     }
-    this.#bytes += bytes;
     return image;
   }
 
@@ -170,17 +200,33 @@ export class Verification {
 
   /** A compressed value is decompressed: that is the only way to know that it can be. */
   #checkValue(image: SegmentImage, path: string, offset: number, length: number): void {
-    const compressed = recordKind(image, offset) === RecordKind.put &&
-      (recordFlags(image, offset) & RecordFlag.compressed) !== 0;
-    if (!compressed) return;
+    if (recordKind(image, offset) !== RecordKind.put) return;
+    const flags = recordFlags(image, offset);
+    if ((flags & (RecordFlag.compressed | RecordFlag.external)) === 0) return;
     const start = recordValueStart(image, offset);
     try {
       const stored = image.bytes.subarray(start, offset + length);
-      this.#core.compressor.decompress(stored, { path, offset });
+      if ((flags & RecordFlag.external) !== 0) this.#core.blobs.decode(stored);
+      else this.#core.compressor.decompress(stored, { path, offset });
     } catch (error) {
       if (!(error instanceof FlagstoneError)) throw error;
       this.#problem(path, offset, error.message);
     }
+  }
+
+  /** Something was read. */
+  #step(): void {
+    this.#core.assertOpen();
+    const { signal, onProgress } = this.#options;
+    refuseAborted(signal, "The verification", this.#core.directory);
+    if (onProgress === undefined) return;
+    const { blobs, segments } = this.#core;
+    const totalBytes = Math.max(this.#bytes, segments.totalBytes + blobs.bytes);
+    const problems = this.#problems.length;
+    // What it throws is not of a file.
+    this.#isEnded = true;
+    onProgress({ files: this.#files, bytes: this.#bytes, totalBytes, problems });
+    this.#isEnded = false;
   }
 
   #problem(path: string, offset: number, message: string): void {

@@ -14,7 +14,7 @@ Prints one problem a line, as path:offset: what was found. Exit code 4 if there 
 that keeps the store from being opened.
 
 Options:
-  --json  Print {"files", "bytes", "records", "problems": [{"path", "offset", "message"}]}.
+  --json  Print {"files", "bytes", "records", "indexEntries", "problems": [{"path", "offset", "message"}]}.
 `,
 
   async run(args, io) {
@@ -33,7 +33,13 @@ async function verifyStore(directory: string): Promise<VerifyReport> {
     if (!(error instanceof FlagstoneError) || error.code !== "CORRUPT") throw error;
     // Damage that open itself comes across is an answer to the question, not a failure to answer it.
     const { path = directory, offset = 0, message } = error;
-    return { files: 0, bytes: 0, records: 0, problems: [{ path, offset, message }] };
+    return {
+      files: 0,
+      bytes: 0,
+      records: 0,
+      indexEntries: 0,
+      problems: [{ path, offset, message }],
+    };
   }
 }
 

@@ -62,6 +62,31 @@ async function step(
 }
 
 /**
+ * As `runWorkload`, of values that are compressed, that expire some day, or whose time is over: a key
+ * that gets one of these has no value, as if it were deleted, but no delete is written.
+ */
+export async function runSpecialWorkload(
+  store: Store,
+  seed: number,
+  steps: number,
+  record: (event: HistoryEvent) => void,
+  firstCall: number,
+): Promise<void> {
+  const random = randomOf(seed);
+  for (let call = firstCall; call < firstCall + steps; call++) {
+    const keys = [`key:${Math.floor(random() * KEYS)}`];
+    const choice = random();
+    const compression = choice < 0.5 ? "zstd" : "none";
+    const value = new Uint8Array(600 + random() * 3000).fill(call);
+    const isOver = choice > 0.75;
+    record({ type: "called", call, keys, value: isOver ? undefined : value });
+    const expiry = choice < 0.3 ? {} : { expireAt: isOver ? 1 : 2 ** 50 };
+    await store.put(keys[0]!, value, { compression, ...expiry });
+    record({ type: "acknowledged", call, durable: true });
+  }
+}
+
+/**
  * Asserts that `store` is a state that `events` allow after a crash: of each key, its last durably
  * acknowledged value or one of those called later; batches whole; every checksum right.
  */

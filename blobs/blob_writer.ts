@@ -147,7 +147,10 @@ export class BlobWriter {
     const result = this.#desk === undefined ? await this.#post(job) : this.#desk.work(job);
     if (result.error === undefined) return result;
     const { code, message, path, offset, operation } = result.error;
-    const error = new FlagstoneError(code, message, {
+    const attempted = parts.type === "remove" || parts.type === "abort"
+      ? "remove the file of a large value"
+      : "write a large value";
+    const error = new FlagstoneError(code, `Cannot ${attempted}: ${message}`, {
       ...(path === undefined ? {} : { path }),
       ...(offset === undefined ? {} : { offset }),
       ...(operation === undefined ? {} : { operation }),

@@ -111,16 +111,31 @@ Deno.test("a directory that the user may not write to ends in PERMISSION", () =>
     assert.equal((await run(dir, TELL_CODE, only)).stdout, "PERMISSION\n");
   }));
 
-Deno.test("a failure that nobody handles ends the program with a message, not a hang", () =>
-  inTempDir(async (dir) => {
-    const { code, stderr } = await run(
-      dir,
-      `const store = await open(dir);
-       await store.put("a", "1");
-       await Deno.remove(dir, { recursive: true });
-       await store.put("big", new Uint8Array(40 * 1024 * 1024));`,
-      ALL,
-    );
-    assert.equal(code, 1);
-    assert(stderr.includes("WRITE_FAILED") || stderr.includes("Cannot write to the store"), stderr);
-  }));
+for (
+  const [what, write, found] of [
+    [
+      "of the log",
+      "for (let i = 0; i < 50; i++) await store.put(`b${i}`, new Uint8Array(1024 * 1024));",
+      "Cannot write to the store",
+    ],
+    [
+      "of a large value",
+      'await store.put("large", new Uint8Array(40 * 1024 * 1024));',
+      "Cannot write a large value",
+    ],
+  ] as const
+) {
+  Deno.test(`a failure ${what} that nobody handles ends the program with a message, not a hang`, () =>
+    inTempDir(async (dir) => {
+      const { code, stderr } = await run(
+        dir,
+        `const store = await open(dir);
+         await store.put("a", "1");
+         await Deno.remove(dir, { recursive: true });
+         ${write}`,
+        ALL,
+      );
+      assert.equal(code, 1);
+      assert(stderr.includes(found), stderr);
+    }));
+}

@@ -142,13 +142,13 @@ export class Recovery {
       ...compacted.map(({ number, segment }) => ({ name: -number, upTo: segment })),
     ];
     const imaged = this.#begin(hasImage, sealedNames);
+    // What is dead by the image comes first: what it does not know adds to that.
+    for (const [name, { facts, deadBytes }] of imaged) {
+      this.#segments.add(name, facts);
+      this.#segments.live.set(name, deadBytes);
+    }
     for (const { name, upTo } of sealedNames) {
-      const known = imaged.get(name);
-      if (known === undefined) this.#loadSegment(name, upTo);
-      else {
-        this.#segments.add(name, known.facts);
-        this.#segments.live.set(name, known.deadBytes);
-      }
+      if (!imaged.has(name)) this.#loadSegment(name, upTo);
     }
     const isSealed = new Set(sealed);
     const unsealed = logs.filter((segment) => !isSealed.has(segment));

@@ -205,7 +205,8 @@ export class ModelRun {
         this.#forgetSnapshots();
         this.#durable();
         await this.#open(step.image);
-        return await this.#checkAll("reopened");
+        await this.#checkAll("reopened");
+        return await this.#do({ type: "verify" });
       case "crash":
         return await this.#crash(step.seed);
     }

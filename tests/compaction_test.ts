@@ -264,3 +264,37 @@ Deno.test("a damaged record is told, its segment stays, and the others are compa
   await failsWith("CORRUPT", store.get(keyOf(1)));
   assert.deepEqual(await store.get(keyOf(3)), noise(1000, 3));
 });
+
+testStore(
+  "a delete that the index's image does not know is kept for the compacted segment that it does know",
+  async (place) => {
+    // What was dead by the image replaced what its successors had found dead: the delete was dropped as
+    // nothing had anything dead, and the next opening without the image brought the value back.
+    const fill = (store: Store, round: number) =>
+      each(12, (i) => store.put(`filler:${i}`, noise(5000, i + round)));
+    {
+      await using store = await place.open({ ...MANUAL, indexImageKeys: 0 });
+      await store.put("gone", "value");
+      await fill(store, 1);
+      await fill(store, 2);
+      await store.flush();
+      await store.compact();
+      assert(filesOf(place, ".seg").some((name) => name.includes("-")), "a compacted segment");
+    }
+    const later = { ...MANUAL, indexImageKeys: 1e9 };
+    {
+      await using store = await place.open(later);
+      await store.delete("gone");
+      for (let round = 3; round < 5; round++) await fill(store, round);
+    }
+    {
+      await using store = await place.open(later);
+      assert.equal(store.stats().recovery.indexImage, "loaded");
+      assert.deepEqual((await store.verify()).problems, []);
+      await fill(store, 6);
+      await store.compact();
+    }
+    await using store = await place.open(later);
+    assert.equal(await store.get("gone"), undefined);
+  },
+);

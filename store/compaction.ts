@@ -24,6 +24,8 @@ import { nextTurn } from "./next_turn.ts";
 const MOVES_PER_TURN = 4096;
 /** While so large a part of all records is dead, the rate does not count: space is what is short. */
 const HURRY_PART = 0.75;
+/** After a job that has copied something, while something was written, the thread rests so many times as long: writers need the processor, too. */
+const REST_FACTOR = 2;
 /** What `Store.compact` leaves alone: to copy 20 bytes for one that comes back is no good trade. */
 const LEAST_DEAD_PART = 0.05;
 /** After a failure, so many segments are sealed before the next automatic try. */
@@ -42,6 +44,8 @@ export interface CompactedStore {
   /** The segments that the image of the index on disk knows; none once one of them is gone. */
   imaged: ReadonlySet<number>;
   readonly snapshots: Snapshots;
+  /** Writes accepted. */
+  readonly writes: number;
   assertDurable(): void;
   /** Does `work` once nothing else changes or copies the set of files. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
@@ -137,6 +141,7 @@ export class StoreCompaction {
   /** Compacts all that is worth it; tells `onJob` of each job. Ends early if `isAborted` says so. */
   async all(onJob: (report: JobReport) => void, isAborted: () => boolean): Promise<void> {
     this.#waiting++;
+    this.#endRest?.();
     await this.#inTurn(async () => {
       this.#waiting--;
       const made = new Set<number>();
@@ -188,9 +193,12 @@ export class StoreCompaction {
       if (this.#core.durableLog.failure !== undefined) return;
       const pick = this.#pick(compaction.deadPart, undefined);
       if (pick === undefined) return;
-      const rate = this.#isUrgent() ? 0 : compaction.bytesPerSecond;
+      const isUrgent = this.#isUrgent();
+      const rate = isUrgent ? 0 : compaction.bytesPerSecond;
       const pace = new Pace(rate);
       const before = this.movedBytes;
+      const { writes } = this.#core;
+      const startedMs = performance.now();
       const outcome = await this.#job(pick, rate);
       if (hasFailed(outcome)) {
         if (outcome.error.code !== "CORRUPT") {
@@ -198,7 +206,10 @@ export class StoreCompaction {
           return;
         }
       }
-      await this.#rest(pace.restMs(this.movedBytes - before));
+      const moved = this.movedBytes - before;
+      const isLoad = !isUrgent && moved > 0 && this.#core.writes > writes;
+      const shareMs = isLoad ? (performance.now() - startedMs) * REST_FACTOR : 0;
+      await this.#rest(Math.max(pace.restMs(moved), shareMs));
     }
   }
 
@@ -207,9 +218,9 @@ export class StoreCompaction {
     return deadBytes > (liveBytes + deadBytes) * HURRY_PART;
   }
 
-  /** Keeps no program alive. */
+  /** Keeps no program alive, and lets `Store.compact` begin. */
   async #rest(ms: number): Promise<void> {
-    if (ms < 1 || this.#closed) return;
+    if (ms < 1 || this.#closed || this.#waiting > 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     Deno.unrefTimer(timer);

@@ -69,7 +69,7 @@ export interface OpenOptions {
 export interface CompactionOptions {
   /** A segment is compacted once this part of its records is dead, 0.1 to 1. Default 0.5: files take up to about twice the space of what is alive. Lower: less space, more copying. */
   readonly deadPart?: number;
-  /** Bytes that are read and written for it in a second, 64 KiB to 1 TiB; more while three quarters of all is dead. Default 128 MiB. Lower: less disturbance of other work; space comes back later. */
+  /** Bytes that are read and written for it in a second, 64 KiB to 1 TiB; more while three quarters of all is dead. Default 128 MiB. While writes come, its thread also rests for two thirds of the time, until three quarters are dead. Lower: less disturbance of other work; space comes back later. */
   readonly bytesPerSecond?: number;
 }
 

@@ -49,6 +49,7 @@ export {
   RecoveryEvent,
   type RecoveryReport,
   RotationEvent,
+  type SalvagedFile,
   SlowDiskEvent,
   Snapshot,
   StallEvent,

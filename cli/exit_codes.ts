@@ -8,7 +8,7 @@ export const ExitCode = {
   usage: 2,
   /** `get`: the store has no such key. */
   notFound: 3,
-  /** `verify`: something does not hold. */
+  /** `verify`: something does not hold; `salvage`: something did not. */
   problems: 4,
   /** `import`, `export`: done, but some files or keys were left out; standard error names them. */
   incomplete: 5,

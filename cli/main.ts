@@ -19,6 +19,7 @@ import { get } from "./commands/get.ts";
 import { importFolder } from "./commands/import.ts";
 import { ls } from "./commands/ls.ts";
 import { put } from "./commands/put.ts";
+import { salvage } from "./commands/salvage.ts";
 import { stats } from "./commands/stats.ts";
 import { verify } from "./commands/verify.ts";
 import { ExitCode } from "./exit_codes.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly Command[] = [
   ls,
   stats,
   verify,
+  salvage,
   compact,
 ];
 
@@ -108,7 +110,7 @@ Exit codes:
   1  failed; standard error has "code: message"
   2  wrong usage; nothing was touched
   3  get: no such key
-  4  verify: found problems
+  4  verify, salvage: found problems
   5  import, export: some files or keys were left out; standard error names them
 `;
 }

@@ -100,14 +100,20 @@ function createDirectory(fs: Fs, directory: string): void {
   }
 }
 
-/** Makes up a new identity and writes it, durably and in one step. */
-function createIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity {
+/** Makes up a new identity, with `storeId` if that is given, and writes it, durably and in one step. */
+function createIdentity(
+  fs: Fs,
+  directory: string,
+  kind: DirectoryKind,
+  storeId?: Uint8Array,
+): Identity {
   const bytes = new Uint8Array(IDENTITY_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(kind.magic));
   view.setUint32(8, FORMAT_VERSION, true);
   view.setUint32(12, IDENTITY_BYTES, true);
   crypto.getRandomValues(bytes.subarray(ID_OFFSET, SECRET_OFFSET + HASH_SECRET_BYTES));
+  if (storeId !== undefined) bytes.set(storeId, ID_OFFSET);
   view.setUint32(CHECKSUM_OFFSET, crc32(bytes.subarray(0, CHECKSUM_OFFSET)), true);
   removeTemporaries(fs, directory);
   atomicWrite(fs, joinPath(directory, kind.file), bytes);
@@ -153,6 +159,32 @@ function readIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity 
     );
   }
   return identityOf(bytes);
+}
+
+function readOrRepair(
+  fs: Fs,
+  directory: string,
+  kind: DirectoryKind,
+  repair: (() => void) | undefined,
+): Identity {
+  try {
+    return readIdentity(fs, directory, kind);
+  } catch (error) {
+    const isDamaged = error instanceof FlagstoneError && error.code === "CORRUPT";
+    if (!isDamaged || repair === undefined) throw error;
+    repair();
+    return readIdentity(fs, directory, kind);
+  }
+}
+
+/** Makes `directory` what `kind` says once more, of which nothing is known but the id in its files. */
+export function rewriteIdentity(
+  fs: Fs,
+  directory: string,
+  kind: DirectoryKind,
+  storeId: Uint8Array,
+): void {
+  createIdentity(fs, directory, kind, storeId);
 }
 
 /**
@@ -208,13 +240,15 @@ function lockDirectory(fs: Fs, directory: string, kind: DirectoryKind): Lock {
 
 /**
  * Locks the directory of an existing `kind`, or makes it one if `create` says so. Throws
- * `NOT_A_STORE`, `NOT_FOUND`, `LOCKED`, `CORRUPT`, `NEWER_FORMAT`, or what the file system has.
+ * `NOT_A_STORE`, `NOT_FOUND`, `LOCKED`, `CORRUPT`, `NEWER_FORMAT`, or what the file system has. If the
+ * file that makes it one is `CORRUPT`, `repair` is called, if given, with the lock held.
  */
 export function openDirectory(
   fs: Fs,
   directory: string,
   kind: DirectoryKind,
   create: boolean,
+  repair?: () => void,
 ): { identity: Identity; lock: Lock; isNew: boolean } {
   const exists = holdsOne(fs, directory, kind);
   if (!exists && !create) {
@@ -231,7 +265,7 @@ export function openDirectory(
     const isNew = !holdsOne(fs, directory, kind);
     const identity = isNew
       ? createIdentity(fs, directory, kind)
-      : readIdentity(fs, directory, kind);
+      : readOrRepair(fs, directory, kind, repair);
     return { identity, lock, isNew };
   } catch (error) {
     lock.close();

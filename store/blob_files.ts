@@ -262,10 +262,9 @@ export class BlobFiles {
 
   /**
    * Removes the blob files of the directory that no live record points at: what a crash left of values
-   * that never were, or are no more. Only once all that is in the index is durable. Returns how many.
+   * that never were, or are no more, by `dispose`. Only once all that is in the index is durable. Returns how many.
    */
-  sweep(names: readonly string[]): number {
-    const { fs, directory } = this.#parts;
+  sweep(names: readonly string[], dispose: (name: string) => void): number {
     const needed = new Set(Array.from(this.#live.values(), ({ number }) => number));
     let swept = 0;
     for (const name of names) {
@@ -274,7 +273,7 @@ export class BlobFiles {
       this.#lastNumber = Math.max(this.#lastNumber, number);
       if (needed.has(number)) continue;
       try {
-        fs.remove(joinPath(directory, name));
+        dispose(name);
         swept++;
       } catch (error) {
         // It costs space, and nothing else; the next open tries again.

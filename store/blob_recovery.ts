@@ -1,5 +1,6 @@
 import { blobFileBytes, parseBlobName } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
+import { joinPath } from "../vfs/mod.ts";
 import {
   alignRecord,
   RecordFlag,
@@ -8,14 +9,16 @@ import {
   verifyRecord,
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
+import { setAside } from "./salvage_files.ts";
 import type { BlobRecoveryReport, VerifyProblem } from "./types.ts";
 
 /**
  * Finds out which blob files the keys of a store that was just recovered have, and removes the others.
  * Everything in the index is durable by now. If a record that points at a file cannot be read, nothing
- * is removed: its file must not be taken for one that nobody needs.
+ * is removed: its file must not be taken for one that nobody needs. If records were lost (`isSalvage`),
+ * files that nobody needs are set aside.
  */
-export function recoverBlobs(core: StoreCore): BlobRecoveryReport {
+export function recoverBlobs(core: StoreCore, isSalvage: boolean): BlobRecoveryReport {
   const { blobs, index, directory, options: { fs } } = core;
   const problems: VerifyProblem[] = [];
   let allRead = true;
@@ -38,7 +41,9 @@ export function recoverBlobs(core: StoreCore): BlobRecoveryReport {
     }
   });
   const files = fs.list(directory).filter((name) => parseBlobName(name) !== undefined);
-  const swept = allRead ? blobs.sweep(files) : 0;
+  const dispose = (name: string) =>
+    isSalvage ? void setAside(fs, directory, name) : fs.remove(joinPath(directory, name));
+  const swept = allRead ? blobs.sweep(files, dispose) : 0;
   return { files: blobs.live.size, swept, problems };
 }
 

@@ -49,7 +49,7 @@ export interface CoreParts {
   readonly expiring: ExpiryTable;
   readonly log: LogWriter;
   readonly events: EventSource;
-  readonly recovery: Omit<RecoveryReport, "blobs">;
+  readonly recovery: Omit<RecoveryReport, "blobs" | "salvaged">;
 }
 
 /** What the parts of a store share. Everything here belongs to the main thread. */
@@ -111,7 +111,8 @@ export class StoreCore {
     this.segments = parts.segments;
     this.log = this.durableLog = parts.log;
     this.events = parts.events;
-    this.recovery = { ...parts.recovery, blobs: { files: 0, swept: 0, problems: [] } };
+    const blobs = { files: 0, swept: 0, problems: [] };
+    this.recovery = { ...parts.recovery, blobs, salvaged: [] };
     const { codecs, compression, fs, idleWorkerMs, stallTimeoutMs } = parts.options;
     this.codecs = resolveCodecs(codecs);
     this.compression = resolveCompression(compression, this.codecs);

@@ -17,8 +17,12 @@ import { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { type Recovered, Recovery } from "./recovery.ts";
+import { Salvage } from "./salvage.ts";
+import { salvageBlobs } from "./salvage_blobs.ts";
+import { salvageIdentity } from "./salvage_identity.ts";
 import { SegmentSet } from "./segment_set.ts";
 import { Store } from "./store.ts";
+import type { SalvagedFile } from "./types.ts";
 
 /**
  * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,
@@ -48,10 +52,25 @@ export async function openWith(
   resolveCompression(resolved.compression, codecs);
   // The work below is synchronous; this makes every failure a rejection all the same.
   await Promise.all(Array.from(codecs.values(), (codec) => codec.init?.()));
-  const { fs, create } = resolved;
-  const { identity, lock } = openDirectory(fs, directory, STORE_KIND, create);
+  const { fs, create, onCorruption } = resolved;
+  const isSalvage = onCorruption === "salvage";
+  const repaired: SalvagedFile[] = [];
+  const repair = isSalvage ? () => repaired.push(salvageIdentity(fs, directory)) : undefined;
+  const { identity, lock } = openDirectory(fs, directory, STORE_KIND, create, repair);
   try {
-    return new Store(await startCore(directory, resolved, identity, lock, makeHost));
+    const salvaged = isSalvage ? [...repaired, ...new Salvage(fs, directory, identity).run()] : [];
+    const core = await startCore(directory, resolved, identity, lock, makeHost, salvaged);
+    const store = new Store(core);
+    if (!isSalvage) return store;
+    try {
+      const lost = await salvageBlobs(store, core);
+      core.recovery = { ...core.recovery, salvaged: [...salvaged, ...lost] };
+      return store;
+    } catch (error) {
+      // That is the failure to be told.
+      await store.close().catch(() => {});
+      throw error;
+    }
   } catch (error) {
     lock.close();
     throw error;
@@ -64,6 +83,7 @@ async function startCore(
   identity: Identity,
   lock: Lock,
   makeHost: HostFactory | undefined,
+  salvaged: readonly SalvagedFile[],
 ): Promise<StoreCore> {
   const keys = new KeyBuffer(identity.hashSecret);
   const segments = new SegmentSet(options.fs, directory);
@@ -115,7 +135,7 @@ async function startCore(
   });
   failed = (error) => logFailed(core, error);
   try {
-    core.recovery = { ...report, blobs: recoverBlobs(core) };
+    core.recovery = { ...report, blobs: recoverBlobs(core, salvaged.length > 0), salvaged };
   } catch (error) {
     await core.release();
     throw error;

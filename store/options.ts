@@ -10,6 +10,15 @@ export interface OpenOptions {
   // What the store does.
 
   /**
+   * What `open` does with files that were damaged after they were written. `refuse`, the default: it
+   * throws `CORRUPT` with the place, and changes nothing. `salvage`: it reads every file whole, which
+   * takes as long as the disk needs; a damaged one is set aside under another name (`….aside`, never
+   * deleted), and what can be read of it goes to a new one. `stats().recovery.salvaged` and the
+   * `recovery` event list what was lost. Of a key whose newest value is lost, an older one may be back;
+   * of a batch, what can be read is kept.
+   */
+  readonly onCorruption?: "refuse" | "salvage";
+  /**
    * What becomes of writes after a write or sync of the log failed (`WRITE_FAILED`, `WORKER_DIED`,
    * `STALLED`). `refuse`, the default: they reject, until the store is reopened. `memory`, for caches:
    * they go on, in memory only. Then nothing that was not durable already will be, and the store says
@@ -90,6 +99,7 @@ const SLAB_STEP_BYTES = 4096;
 /** Checks options and fills in defaults. Throws {@linkcode ArgumentError}. */
 export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
   const known = [
+    "onCorruption",
     "onWriteFailure",
     "durability",
     "create",
@@ -125,6 +135,12 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     throw new ArgumentError("options.now", `options.now must be a function: ${show(now)}`);
   }
   return {
+    onCorruption: oneOf<"refuse" | "salvage">(
+      options.onCorruption,
+      "options.onCorruption",
+      ["refuse", "salvage"],
+      "refuse",
+    ),
     onWriteFailure: oneOf<"refuse" | "memory">(
       options.onWriteFailure,
       "options.onWriteFailure",

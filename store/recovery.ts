@@ -54,7 +54,7 @@ export interface Recovered {
   readonly nextSegment: number;
   readonly nextSequence: number;
   /** All but what the files of large values are. */
-  readonly report: Omit<RecoveryReport, "blobs">;
+  readonly report: Omit<RecoveryReport, "blobs" | "salvaged">;
 }
 
 /**

@@ -160,6 +160,24 @@ export interface BlobRecoveryReport {
   readonly problems: readonly VerifyProblem[];
 }
 
+/** A file that `onCorruption: "salvage"` has set aside: see `OpenOptions`. */
+export interface SalvagedFile {
+  /** Where it was. */
+  readonly path: string;
+  /** What was wrong with it. */
+  readonly message: string;
+  /** Where it is now; `undefined` if it was missing. */
+  readonly movedTo: string | undefined;
+  /** The segment that has what could be read of it; `undefined` for the file of a large value, or of another store. */
+  readonly replacement: string | undefined;
+  /** Records kept: of each key the newest that could be read. */
+  readonly keptRecords: number;
+  /** Bytes that could not be read, or the length of the large value. */
+  readonly lostBytes: number;
+  /** Keys of which the newest value in this file is lost; `undefined` if nobody can say which. */
+  readonly lostKeys: readonly Key[] | undefined;
+}
+
 /** What recovery found when the store was opened. */
 export interface RecoveryReport {
   /** How long it took, in milliseconds. */
@@ -181,6 +199,8 @@ export interface RecoveryReport {
   readonly cut: { readonly path: string; readonly offset: number } | undefined;
   /** What there is of the files of large values. */
   readonly blobs: BlobRecoveryReport;
+  /** Files that were damaged and set aside; empty without `onCorruption: "salvage"`. */
+  readonly salvaged: readonly SalvagedFile[];
 }
 
 /** What became of a store that was opened with `onWriteFailure: "memory"` and whose disk has failed. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ExitCode } from "../../cli/main.ts";
 import { bytes, run, withFolder } from "./_support.ts";
 
-const COMMANDS = ["import", "export", "put", "get", "ls", "stats", "verify", "compact"];
+const COMMANDS = ["import", "export", "put", "get", "ls", "stats", "verify", "salvage", "compact"];
 
 Deno.test("main() shows all commands and exit codes with --help", async () => {
   for (const args of [["--help"], ["-h"], ["help"]]) {

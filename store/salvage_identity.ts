@@ -1,0 +1,44 @@
+import { rewriteIdentity, STORE_KIND } from "../log/mod.ts";
+import { type Fs, joinPath, readFile, syncDirectory } from "../vfs/mod.ts";
+import { FILE_HEADER_BYTES, parseFileName, readFileHeader, STORE_ID_BYTES } from "../wal/mod.ts";
+import { ASIDE_SUFFIX } from "./salvage_files.ts";
+import type { SalvagedFile } from "./types.ts";
+
+/**
+ * Writes the STORE file anew, which is damaged: the id of the store is in every log and segment, and
+ * nothing on disk depends on the secret. What a clear said is lost; its files are gone, as a rule. The
+ * old file is copied aside, so that there is one at every moment.
+ */
+export function salvageIdentity(fs: Fs, directory: string): SalvagedFile {
+  const path = joinPath(directory, STORE_KIND.file);
+  const movedTo = path + ASIDE_SUFFIX;
+  {
+    using copy = fs.create(movedTo);
+    copy.writeAt(readFile(fs, path), 0);
+    copy.sync();
+  }
+  syncDirectory(fs, directory);
+  const storeId = commonId(fs, directory) ?? crypto.getRandomValues(new Uint8Array(STORE_ID_BYTES));
+  rewriteIdentity(fs, directory, STORE_KIND, storeId);
+  return {
+    ...{ path, movedTo, message: "the file that makes a store of the directory was damaged" },
+    ...{ replacement: path, keptRecords: 0, lostBytes: 0, lostKeys: [] },
+  };
+}
+
+/** The store id that most files have. */
+function commonId(fs: Fs, directory: string): Uint8Array | undefined {
+  const found = new Map<string, { id: Uint8Array; files: number }>();
+  for (const name of fs.list(directory)) {
+    if (parseFileName(name) === undefined) continue;
+    const path = joinPath(directory, name);
+    using file = fs.open(path);
+    const head = new Uint8Array(FILE_HEADER_BYTES);
+    const verdict = readFileHeader(head, file.readAt(head, 0), path);
+    if (!verdict.ok) continue;
+    const { storeId: id } = verdict.header;
+    const seen = found.get(id.join()) ?? { id, files: 0 };
+    found.set(id.join(), { id, files: seen.files + 1 });
+  }
+  return [...found.values()].sort((a, b) => b.files - a.files)[0]?.id;
+}

@@ -1,0 +1,384 @@
+/** `onCorruption: "salvage"`: what is damaged is set aside, what can be read is kept, what is lost is told. */
+import assert from "node:assert/strict";
+import type { Key, OpenOptions, RecoveryReport, Store } from "../mod.ts";
+import { testCrashes } from "../testing/mod.ts";
+import { FaultFs, type Fs, MemFs, syncDirectory } from "../vfs/mod.ts";
+import {
+  bytes,
+  collect,
+  failsWith,
+  filesOf,
+  noise,
+  type Place,
+  placeOn,
+  randomOf,
+  readFile,
+  testStore,
+  writeFile,
+} from "./_support.ts";
+
+const SALVAGE: OpenOptions = { onCorruption: "salvage", compaction: "manual" };
+
+/** What the store of `fill` has. */
+type Content = Map<string, Uint8Array>;
+
+/** A store with segments, a compacted one, a log and a large value. Returns what is in it. */
+async function fill(place: Place): Promise<Content> {
+  const content: Content = new Map();
+  await using store = await place.open({ compaction: "manual", durability: "written" });
+  const put = async (key: string, value: Uint8Array) => {
+    content.set(key, value);
+    await store.put(key, value);
+  };
+  for (let i = 0; i < 90; i++) await put(`key ${i}`, noise(3000, i));
+  for (let i = 0; i < 90; i += 2) {
+    content.delete(`key ${i}`);
+    await store.delete(`key ${i}`);
+  }
+  await store.compact();
+  await put("large", noise(200_000, 1));
+  let i = 0;
+  const { rotations } = store.stats();
+  while (store.stats().rotations < rotations + 3) await put(`more ${i}`, noise(3000, 1000 + i++));
+  // So little stays a log when the store is closed.
+  for (let more = 0; more < 3; more++) await put(`more ${i}`, noise(3000, 1000 + i++));
+  await store.flush();
+  return content;
+}
+
+function flip(fs: Fs, path: string, offset: number): void {
+  const byte = readFile(fs, path)[offset]!;
+  using file = fs.openReadWrite(path);
+  file.writeAt(Uint8Array.of(byte ^ 0xff), offset);
+}
+
+/**
+ * Asserts that the store has what it had, but for what the report says is lost: no value that never
+ * was, and whoever is missing was in a file that was set aside.
+ */
+async function check(store: Store, content: Content, report: RecoveryReport): Promise<string[]> {
+  const missing: string[] = [];
+  for (const [key, value] of content) {
+    const found = await store.get(key);
+    if (found === undefined) missing.push(key);
+    else assert.deepEqual(found, value, key);
+  }
+  const keys = (await collect(store.list())).map(({ key }) => key);
+  assert.equal(keys.length, content.size - missing.length, "keys that never were");
+  if (missing.length > 0) assert(report.salvaged.length > 0 || report.tornBytes > 0);
+  assert.deepEqual((await store.verify()).problems, []);
+  return missing;
+}
+
+testStore("a sound store is salvaged without a change", async (place) => {
+  const content = await fill(place);
+  const before = place.fs.list(place.dir);
+  await using store = await place.open(SALVAGE);
+  const { recovery } = store.stats();
+  assert.deepEqual(recovery.salvaged, []);
+  assert.deepEqual(await check(store, content, recovery), []);
+  assert.deepEqual(
+    place.fs.list(place.dir).filter((name) => name !== "INDEX"),
+    before.filter((name) => name !== "INDEX"),
+  );
+});
+
+testStore("a damaged record in a segment: its key is told, all others are there", async (place) => {
+  const content = await fill(place);
+  const [name] = filesOf(place, ".seg").filter((name) => !name.includes("-"));
+  const path = `${place.dir}/${name}`;
+  const damaged = readFile(place.fs, path);
+  flip(place.fs, path, 10_000);
+  {
+    await using store = await place.open(SALVAGE);
+    const { recovery } = store.stats();
+    const missing = await check(store, content, recovery);
+    const [file, ...others] = recovery.salvaged;
+    assert.deepEqual(others, []);
+    assert.deepEqual(file!.lostKeys, missing);
+    assert.equal(missing.length, 1);
+    assert.equal(file!.path, path);
+    assert(file!.message.includes("checksum") && file!.keptRecords > 10 && file!.lostBytes > 3000);
+    damaged[10_000]! ^= 0xff;
+    assert.deepEqual(readFile(place.fs, file!.movedTo!), damaged);
+    assert(place.fs.list(place.dir).includes(file!.replacement!.slice(place.dir.length + 1)));
+    await store.put("new", "1");
+    const told = await new Promise<RecoveryReport>((resolve) =>
+      store.addEventListener("recovery", ({ report }) => resolve(report))
+    );
+    assert.equal(told, store.stats().recovery);
+  }
+  // It is a sound store, and stays one.
+  await using store = await place.open();
+  assert.equal(store.stats().recovery.salvaged.length, 0);
+  assert.equal(await store.getText("new"), "1");
+  await store.compact();
+  assert.equal((await collect(store.list())).length, content.size);
+  assert.deepEqual((await store.verify()).problems, []);
+});
+
+testStore(
+  "a damaged log that was durable: what is before and behind the damage is kept",
+  async (place) => {
+    const content = await fill(place);
+    const [name] = filesOf(place, ".log");
+    flip(place.fs, `${place.dir}/${name}`, 4000);
+    await failsWith("CORRUPT", place.open());
+    {
+      await using store = await place.open(SALVAGE);
+      const { recovery } = store.stats();
+      const missing = await check(store, content, recovery);
+      assert.equal(missing.length, 1);
+      assert(missing[0]!.startsWith("more "));
+      assert.equal(recovery.salvaged[0]!.lostKeys, undefined);
+      assert(recovery.salvaged[0]!.keptRecords >= 3);
+      const version = await store.put("new", "1");
+      for (const { version: older } of await collect(store.list({ prefix: "more" }))) {
+        assert(
+          older < version,
+        );
+      }
+    }
+    await using store = await place.open();
+    assert.equal(await store.getText("new"), "1");
+  },
+);
+
+testStore("large values: a damaged file is set aside, its key is gone and told", async (place) => {
+  const content = await fill(place);
+  const [name] = filesOf(place, ".blob");
+  flip(place.fs, `${place.dir}/${name}`, 100_000);
+  {
+    await using store = await place.open(SALVAGE);
+    const { recovery } = store.stats();
+    assert.deepEqual(await check(store, content, recovery), ["large"]);
+    assert.deepEqual(recovery.salvaged.map(({ lostKeys }) => lostKeys), [["large"]]);
+    const { movedTo } = recovery.salvaged[0]!;
+    assert.equal(place.fs.stat(movedTo!).size > 200_000, true);
+  }
+  await using store = await place.open();
+  assert.equal(await store.has("large"), false);
+  assert.equal(filesOf(place, ".blob.aside").length, 1);
+});
+
+Deno.test("the file of a large value whose record is lost is set aside, not removed", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  // The record is in the log, or in the newest segment.
+  for (const name of [...filesOf(place, ".log"), ...filesOf(place, ".seg")]) {
+    const path = `/store/${name}`;
+    const at = indexOf(readFile(place.fs, path), bytes("large"));
+    if (at === -1) continue;
+    flip(place.fs, path, at + 6);
+    break;
+  }
+  await using store = await place.open(SALVAGE);
+  const { recovery } = store.stats();
+  assert.deepEqual(await check(store, content, recovery), ["large"]);
+  assert.equal(filesOf(place, ".blob.aside").length, 1);
+});
+
+function indexOf(content: Uint8Array, part: Uint8Array): number {
+  return content.findIndex((_, i) => part.every((byte, j) => content[i + j] === byte));
+}
+
+Deno.test("a damaged STORE file is made anew from the files", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  flip(place.fs, "/store/STORE", 20);
+  await failsWith("CORRUPT", place.open());
+  await using store = await place.open(SALVAGE);
+  const { recovery } = store.stats();
+  assert.deepEqual(await check(store, content, recovery), []);
+  assert.equal(recovery.salvaged[0]!.movedTo, "/store/STORE.aside");
+});
+
+Deno.test("files of other stores, and renamed ones, are set aside", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  const other = placeOn(place.fs, "/other");
+  await fill(other);
+  const [log] = filesOf(other, ".log");
+  const [segment] = filesOf(other, ".seg").filter((name) => !name.includes("-"));
+  writeFile(place.fs, "/store/0000000777.log", readFile(place.fs, `/other/${log}`));
+  writeFile(place.fs, "/store/0000000666.seg", readFile(place.fs, `/other/${segment}`));
+  const [own] = filesOf(place, ".seg").filter((name) => !name.includes("-"));
+  writeFile(place.fs, "/store/0000000555.seg", readFile(place.fs, `/store/${own}`));
+  await failsWith("CORRUPT", place.open());
+  await using store = await place.open(SALVAGE);
+  const { recovery } = store.stats();
+  assert.deepEqual(await check(store, content, recovery), []);
+  assert.equal(recovery.salvaged.length, 3);
+});
+
+/** Every kind of damage to `content`: a name, and what is left. */
+function damages(content: Uint8Array<ArrayBuffer>, seed: number): [string, Uint8Array][] {
+  const random = randomOf(seed);
+  const { length } = content;
+  const changed = (what: (copy: Uint8Array) => void) => {
+    const copy = content.slice();
+    what(copy);
+    return copy;
+  };
+  const at = Math.floor(random() * length);
+  return [
+    ...[0, 8, 20, 30, 44, 60, 62, 64, 66, 80, at, length - 90, length - 60, length - 20, length - 1]
+      .map((
+        place,
+      ): [string, Uint8Array] => [
+        `a flipped byte at ${place}`,
+        changed((copy) => copy[place]! ^= 0x55),
+      ]),
+    ["the header zeroed", changed((copy) => copy.fill(0, 0, 64))],
+    ["a sector of zeros", changed((copy) => copy.fill(0, at, at + 512))],
+    ["a sector of noise", changed((copy) => copy.set(noise(Math.min(512, length - at), seed), at))],
+    ["everything noise", noise(length, seed)],
+    ["cut in the middle", content.slice(0, length >> 1)],
+    ["cut in the header", content.slice(0, 40)],
+    ["cut by a byte", content.slice(0, length - 1)],
+    ["empty", new Uint8Array(0)],
+    ["longer", new Uint8Array([...content, ...noise(1000, seed)])],
+    ["lengths of all ones", changed((copy) => copy.fill(0xff, at, at + 8))],
+  ];
+}
+
+Deno.test("hostile files: whatever becomes of one, all others are whole, and the store is sound", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  const names = [".seg", ".log", ".blob"].flatMap((suffix) => filesOf(place, suffix));
+  assert(names.length >= 4);
+  let kept = 0;
+  for (const [i, name] of names.entries()) {
+    const path = `/store/${name}`;
+    const original = readFile(place.fs, path);
+    for (const [what, damaged] of damages(original, i)) {
+      const fs = (place.fs as MemFs).crashClone({ keep: "all" });
+      fs.remove(path);
+      writeFile(fs, path, damaged);
+      const where = `${name}: ${what}`;
+      try {
+        await using store = await placeOn(fs, "/store").open(SALVAGE);
+        const { recovery } = store.stats();
+        // A log without a header is one that was never begun, as a crash leaves it.
+        const isNone = name.endsWith(".log") && damaged.length < 64;
+        const tornBytes = isNone ? 1 : recovery.tornBytes;
+        const missing = await check(store, content, { ...recovery, tornBytes });
+        for (const { keptRecords } of recovery.salvaged) kept += keptRecords;
+        for (const { path: found } of recovery.salvaged) {
+          // A large value goes with its record.
+          if (!found.endsWith(".blob")) assert.equal(found, path);
+        }
+        assert(missing.length < 30, `${missing.length} keys are missing`);
+      } catch (cause) {
+        throw new Error(where, { cause });
+      }
+      await using store = await placeOn(fs, "/store").open();
+      assert.deepEqual((await store.verify()).problems, [], where);
+    }
+  }
+  assert(kept > 500, `${kept}`);
+});
+
+Deno.test("several damaged logs, of which newer ones say that they had an end", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  // Logs again, as a crash between footers and names leaves them.
+  const names = filesOf(place, ".seg").filter((name) => !name.includes("-"));
+  assert(names.length > 1);
+  for (const name of names) {
+    place.fs.rename(`/store/${name}`, `/store/${name.replace(".seg", ".log")}`);
+  }
+  syncDirectory(place.fs, "/store");
+  const logs = filesOf(place, ".log");
+  for (const log of logs) {
+    const fs = (place.fs as MemFs).crashClone({ keep: "all" });
+    const size = readFile(fs, `/store/${log}`).length;
+    using file = fs.openReadWrite(`/store/${log}`);
+    // The second half is gone, and with it the seal.
+    file.truncate(size >> 1);
+    file.truncate(size);
+    await using store = await placeOn(fs, "/store").open(SALVAGE);
+    const { recovery } = store.stats();
+    const missing = await check(store, content, recovery);
+    if (log !== logs.at(-1)) assert(recovery.salvaged[0]!.message.includes("end"), log);
+    assert(missing.length < 30);
+  }
+});
+
+Deno.test("power loss at every step of a salvage: nothing that can be read is lost", async () => {
+  for (const suffix of [".seg", ".log", "-0000000001.seg"]) {
+    let content: Content = new Map();
+    let expected: string[] | undefined;
+    const damage = async (fs: Fs) => {
+      const place = placeOn(fs, "/store");
+      content = await fill(place);
+      const [name] = filesOf(place, suffix);
+      flip(fs, `/store/${name}`, 5000);
+      using file = fs.openReadWrite(`/store/${name}`);
+      file.sync();
+    };
+    await testCrashes<Key[]>({
+      prepare: damage,
+      async run(fs, promise) {
+        await using store = await placeOn(fs, "/store").open(SALVAGE);
+        const missing = await check(store, content, store.stats().recovery);
+        expected ??= missing;
+        promise(missing);
+      },
+      async check(fs, promised) {
+        // A plain open tells of the damage, or of nothing if the salvage was done.
+        const place = placeOn(fs, "/store");
+        if (promised.length > 0) await (await place.open()).close();
+        await using store = await place.open(SALVAGE);
+        const missing = [];
+        for (const key of content.keys()) if (!await store.has(key)) missing.push(key);
+        assert.deepEqual(missing, expected, suffix);
+        for (const [key, value] of content) {
+          if (await store.has(key)) assert.deepEqual(await store.get(key), value);
+        }
+        assert.deepEqual((await store.verify()).problems, []);
+      },
+    }, { statesPerMoment: 4 });
+    assert.equal(expected?.length, 1, suffix);
+  }
+});
+
+Deno.test("whichever call of a salvage fails, the next one does it", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  const [name] = filesOf(place, ".seg");
+  flip(place.fs, `/store/${name}`, 5000);
+  for (
+    const on of ["create", "writeAt", "sync", "rename", "openDir", "readAt", "remove"] as const
+  ) {
+    for (let skip = 0, struck = true; struck; skip++) {
+      const disk = (place.fs as MemFs).crashClone({ keep: "all" });
+      const fs = new FaultFs(disk);
+      const rule = fs.arm({ on, skip, times: 1, fault: { kind: "error", code: "IO" } });
+      await placeOn(fs, "/store").open(SALVAGE).then((store) => store.close()).catch(() => {});
+      struck = rule.strikes > 0;
+      await using store = await placeOn(disk, "/store").open(SALVAGE);
+      const missing = await check(store, content, {
+        ...store.stats().recovery,
+        salvaged: [{} as RecoveryReport["salvaged"][number]],
+      });
+      assert.equal(missing.length, 1, `${on} ${skip}`);
+    }
+  }
+});
+
+Deno.test("salvage refuses a newer format, and touches nothing", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  await fill(place);
+  const [name] = filesOf(place, ".seg");
+  const content = readFile(place.fs, `/store/${name}`);
+  const view = new DataView(content.buffer);
+  view.setUint32(8, 99, true);
+  const { crc32 } = await import("node:zlib");
+  view.setUint32(60, crc32(content.subarray(0, 60)), true);
+  place.fs.remove(`/store/${name}`);
+  writeFile(place.fs, `/store/${name}`, content);
+  const before = place.fs.list("/store");
+  await failsWith("NEWER_FORMAT", place.open(SALVAGE));
+  assert.deepEqual(place.fs.list("/store"), before);
+});

@@ -10,8 +10,6 @@ export interface KnownBug {
   readonly not?: string;
 }
 
-const noEviction =
-  "nothing is evicted or compacted yet: a segment is never changed once it has its name";
 const anyMoment =
   "power_loss: power loss at every call, with some sectors and names kept, seed ${seed}";
 const everyAnswer = "regressions: whatever moment the disk fails at, every write gets an answer";
@@ -264,10 +262,21 @@ export const knownBugs: readonly KnownBug[] = [
   {
     bug: 31,
     what: "compaction syncs neither files nor names; deletes have no checksum",
-    by: ["hostile_log: open() after any flipped bit in synced data: an error with file and offset"],
-    not: `${noEviction}; a delete is a record, with the checksum of a record`,
+    by: [
+      "compaction_crash: power loss at every call of a compaction, with some sectors and names kept, seed ${seed}",
+      "hostile_log: open() after any flipped bit in synced data: an error with file and offset",
+    ],
+    not: "a delete is a record, with the checksum of a record",
   },
-  { bug: 32, what: "space is given back before its delete is durable", by: [], not: noEviction },
+  {
+    bug: 32,
+    what: "space is given back before its delete is durable",
+    by: [
+      "compaction_order: a dead value stays until what replaced it is durable, also if nobody waits for that",
+    ],
+    not:
+      "no hole is punched: a file goes as a whole, when what is alive in it is durable elsewhere",
+  },
   {
     bug: 33,
     what: "reused slabs are not zeroed, and a scan finds their old records",

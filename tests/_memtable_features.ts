@@ -186,7 +186,7 @@ export const memtableFeatures: readonly Feature[] = [
     feature: "knobs InjectWriteErr, InjectIndexErr, InjectEvictErr",
     by: [
       writesTell,
-      "compaction_crash: the n-th ${on} of a compaction fails (${what}), for every n",
+      "compaction_crash: the n-th call of every kind fails while compactions run (${what}), for every n",
     ],
     not: "every call of the file system can be made to fail, from outside (FaultFs); index and " +
       "eviction are memory, and have nothing that fails",

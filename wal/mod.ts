@@ -10,6 +10,7 @@
  */
 export * from "./check_length.ts";
 export * from "./control.ts";
+export * from "./control_words.ts";
 export * from "./create_log.ts";
 export * from "./file_header.ts";
 export * from "./file_log_store.ts";

@@ -1,6 +1,6 @@
 import { FlagstoneError } from "../errors/mod.ts";
+import type { Control } from "./control.ts";
 import {
-  type Control,
   reservation,
   reservationEnd,
   SlotWord,
@@ -8,7 +8,7 @@ import {
   Word,
   WRITERS,
   WriterWord,
-} from "./control.ts";
+} from "./control_words.ts";
 import { SEAL_SPACE_BYTES } from "./format.ts";
 import type { SegmentImage } from "./image.ts";
 

@@ -90,10 +90,7 @@ const FAULTS:
     ],
     [
       { kind: "error", code: "NO_SPACE" },
-      // To open a file that is there takes no space.
-      [...writeOperations, ...syncOperations, ...nameOperations].filter((on) =>
-        on !== "openReadWrite"
-      ),
+      [...writeOperations, ...syncOperations, ...nameOperations],
       ["create", "writeAt", "rename", "sync"],
     ],
     [{ kind: "failedSync" }, syncOperations, ["sync"]],

@@ -37,7 +37,7 @@ export class LogSync {
     for (let slot = 0; slot < control.slots; slot++) {
       const asked = control.get(slot, SlotWord.syncAsked);
       if (asked > 0 && control.exchange(slot, SlotWord.syncAsked, asked, HELD)) {
-        this.#sync(slot, asked);
+        this.#sync(slot, asked, asked);
         return true;
       }
     }
@@ -45,7 +45,7 @@ export class LogSync {
     if (slot === -1) return false;
     if (control.exchange(slot, SlotWord.syncAsked, 0, HELD)) {
       // If another worker has finished the segment meanwhile, its file has another name.
-      if (this.#isAwaited(slot)) this.#sync(slot, control.get(slot, SlotWord.end));
+      if (this.#isAwaited(slot)) this.#sync(slot, control.get(slot, SlotWord.end), 0);
       else control.set(slot, SlotWord.syncAsked, 0);
     }
     return true;
@@ -85,13 +85,13 @@ export class LogSync {
     return false;
   }
 
-  /** `syncAsked` of the slot is negative: nobody else syncs it, and its file keeps its name. */
-  #sync(slot: number, end: number): void {
+  /** `syncAsked` of the slot, which was `asked`, is negative: nobody else syncs it, and its file keeps its name. */
+  #sync(slot: number, end: number, asked: number): void {
     const control = this.#control;
     // With its footer, it was synced whole; only older ones were not.
     if (control.get(slot, SlotWord.fileBytes) === 0) {
       const segment = control.get(slot, SlotWord.segment) >>> 0;
-      const file = this.#fs.openReadWrite(joinPath(this.#directory, logName(segment)));
+      const file = this.#open(segment, slot, asked);
       try {
         checkLength(file, end);
         syncLog(control, file);
@@ -101,6 +101,16 @@ export class LogSync {
     }
     control.set(slot, SlotWord.syncAsked, 0);
     this.#raise(slot, end);
+  }
+
+  /** If there is no space even for that, it is to be tried again, by whoever comes first. */
+  #open(segment: number, slot: number, asked: number): File {
+    try {
+      return this.#fs.openReadWrite(joinPath(this.#directory, logName(segment)));
+    } catch (error) {
+      this.#control.set(slot, SlotWord.syncAsked, asked);
+      throw error;
+    }
   }
 
   #raise(slot: number, end: number): void {

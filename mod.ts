@@ -34,6 +34,7 @@ export {
   type DeleteOptions,
   type Durability,
   type Entry,
+  EvictedEvent,
   ExpiredEvent,
   type Expiring,
   FailureEvent,

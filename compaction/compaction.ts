@@ -53,8 +53,9 @@ export class Compaction {
     if (this.#output === undefined) {
       const planned = this.#plan.step();
       if (planned !== "done") return planned;
-      const { sources, lists } = this.#plan;
-      if (!this.#job.leaveFile && lists.every(({ length }) => length === 0)) {
+      const { sources, lists, sieved } = this.#plan;
+      const isNothing = sieved?.passed === true || !this.#job.leaveFile;
+      if (isNothing && lists.every(({ length }) => length === 0)) {
         return this.#finish(undefined);
       }
       this.#output = new CompactedOutput(this.#fs, this.#job, sources, lists);
@@ -72,7 +73,9 @@ export class Compaction {
 
   #finish(file: CompactionResult["file"]): CompactionStep {
     const output = this.#output;
+    const { sieved } = this.#plan;
     this.#result = {
+      ...(sieved === undefined ? {} : { sieve: sieved }),
       file,
       moves: output?.moves.words() ?? new Int32Array(0),
       records: output?.records ?? 0,

@@ -6,6 +6,26 @@ export interface CompactionFile {
   readonly path: string;
 }
 
+/** By what a compaction decides which keys are to go, if it makes room: see `sieve`. */
+export interface SieveOrder {
+  /** Memory of the `VisitTable`. */
+  readonly visits: SharedArrayBuffer;
+  /** In the first source, the hand has passed the records below this offset. */
+  readonly from: number;
+  /** Records with lower sequence numbers stay: a snapshot sees them. */
+  readonly pinnedBelow: number;
+  /** Nothing is done unless this part of the space of the sources comes back. */
+  readonly leastPart: number;
+  /** So many bytes of records stay at most. */
+  readonly keptBytes: number;
+  /** Everything goes, read or not. */
+  readonly takesAll: boolean;
+  /** Length of the file of each value that has one, by its version. */
+  readonly fileBytes: ReadonlyMap<number, number>;
+  /** The hand stops once the files of values that go have so many bytes. */
+  readonly mostFileBytes: number;
+}
+
 /** What is to be compacted. Plain data: it is posted to a thread. */
 export interface CompactionJob {
   /** Directory of the store. */
@@ -28,6 +48,8 @@ export interface CompactionJob {
   readonly leaveFile: boolean;
   /** Bytes read and written in a second at most; 0 = as many as the disk gives. */
   readonly bytesPerSecond: number;
+  /** Given if room is to be made: then keys go that nobody has read of late. */
+  readonly sieve?: SieveOrder;
 }
 
 /** A compacted segment that is durable under its name. */
@@ -61,6 +83,16 @@ export const MoveWord = {
 /** How many they are. */
 export const MOVE_WORDS: number = Object.keys(MoveWord).length;
 
+/** What became of a {@linkcode SieveOrder}. */
+export interface SieveResult {
+  /** It was not worth it: nothing was copied, and the sources stay; the hand has passed them. */
+  readonly passed: boolean;
+  /** The keys that are to go, `MOVE_WORDS` words each: they are to be removed from the index after their files. */
+  readonly evicted: Int32Array<ArrayBuffer>;
+  /** How many puts in the new file the hand has passed; `Infinity`: all. */
+  readonly examined: number;
+}
+
 /** What a compaction has done; nothing of it is known to the index yet. */
 export interface CompactionResult {
   /** The file that was made; `undefined` if nothing was alive. */
@@ -73,4 +105,6 @@ export interface CompactionResult {
   readonly droppedTombstones: number;
   /** Bytes read and written. */
   readonly bytes: number;
+  /** There if room was to be made. */
+  readonly sieve?: SieveResult;
 }

@@ -1,24 +1,27 @@
 import type { IndexReader } from "../index/mod.ts";
 import { SegmentReader } from "../segment/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
-import { RecordFlag, RecordKind } from "../wal/mod.ts";
+import { FILE_HEADER_BYTES, RecordFlag, RecordKind } from "../wal/mod.ts";
 import { FooterKeys, FooterWalk } from "./footer_walk.ts";
-import type { CompactionFile, CompactionJob } from "./job.ts";
+import type { CompactionFile, CompactionJob, SieveResult } from "./job.ts";
 import { RecordList } from "./record_list.ts";
+import { sieve } from "./sieve.ts";
 import { type SearchedFile, TombstoneSearch } from "./tombstones.ts";
 
 /** What a step of the planning did; `behind`: the index has grown, and the reader needs its new memory. */
 export type PlanStep = "worked" | "behind" | "done";
 
 /**
- * Finds out which records of the sources are to be copied: puts to which the index points, and
- * tombstones that are still needed. Steps are small: one block of one footer.
+ * Finds out which records of the sources are to be copied: puts to which the index points, unless
+ * they are to make room, and tombstones that are still needed. Steps are small: one block of one footer.
  */
 export class CompactionPlan {
   /** Readers of the sources. */
   readonly sources: SegmentReader[] = [];
   /** For each source, the records to be copied. */
   readonly lists: RecordList[] = [];
+  /** What is to go, if the job is to make room. */
+  sieved: SieveResult | undefined;
   readonly #fs: Fs;
   readonly #job: CompactionJob;
   readonly #index: IndexReader;
@@ -89,7 +92,17 @@ export class CompactionPlan {
       this.#cut(before);
       return "behind";
     }
-    if (!goesOn) this.#beginSearch();
+    if (goesOn) return "worked";
+    const { sieve: order } = this.#job;
+    if (order !== undefined) {
+      const recordBytes = this.sources.reduce(
+        (sum, { summary }) => sum + summary.recordsEnd - FILE_HEADER_BYTES,
+        0,
+      );
+      const [alive, tombstones] = [this.lists, this.#tombstones];
+      this.sieved = sieve({ order, recordBytes, alive, tombstones });
+    }
+    this.#beginSearch();
     return "worked";
   }
 

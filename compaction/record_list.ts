@@ -44,6 +44,12 @@ export class RecordList {
     this.push(hash, from.sequence(i), offset, length, from.get(i, MoveWord.isOver) === 1);
   }
 
+  /** Takes over all that is in another list, instead of its own; that is not to be used any more. */
+  become(other: RecordList): void {
+    this.#words = other.#words;
+    this.length = other.length;
+  }
+
   /** A word of record `i`. */
   get(i: number, word: number): number {
     return this.#words[i * MOVE_WORDS + word]!;

@@ -17,8 +17,8 @@ export interface SearchedFile extends WalkedFile {
  * key but sources before i: whenever i is gone, they are. What is in its own file goes with it.
  *
  * That a file has none is known from where its sequence numbers begin, or by looking for the key in
- * its footer. A value whose time is over is no better than a tombstone: it hides what is older. A key
- * is known by 53 bits of its hash: if two are equal in these, a tombstone is kept
+ * its footer. A value whose time is over, or that is evicted, is no better than a tombstone: it hides
+ * what is older. A key is known by 53 bits of its hash: if two are equal in these, a tombstone is kept
  * for nothing.
  */
 export class TombstoneSearch {
@@ -85,7 +85,8 @@ export class TombstoneSearch {
       let at = this.#first.get(hashCode(h1, h2)) ?? -1;
       while (at !== -1) {
         const suspect = this.#suspects[at]!;
-        const older = cursor.sequence < this.#lists[suspect.source]!.sequence(suspect.record);
+        // A copy of the very record counts too: one that is evicted would come back with it.
+        const older = cursor.sequence <= this.#lists[suspect.source]!.sequence(suspect.record);
         if (file > suspect.source && older) suspect.needed = true;
         at = suspect.next;
       }

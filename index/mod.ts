@@ -17,3 +17,4 @@ export * from "./index_reader.ts";
 export { INDEX_SHARDS, type KeyHash } from "./_layout.ts";
 export type { IndexHandle } from "./_memory.ts";
 export * from "./key_hash.ts";
+export * from "./visit_table.ts";

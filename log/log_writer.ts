@@ -192,6 +192,13 @@ export class LogWriter implements StoreLog {
     }
   }
 
+  /** There may be room on the disk that there was not: who waits for it tries again. */
+  roomMade(): void {
+    if (this.space.length === 0) return;
+    this.control.announce();
+    this.#onProgress();
+  }
+
   /** Calls the log worker: something was written, or is wanted. */
   ring(): void {
     this.#bell.ring();
@@ -280,7 +287,7 @@ export class LogWriter implements StoreLog {
   #serveSpace(): void {
     const { pool } = this;
     const hasSlab = this.memtable.active !== undefined || pool.next !== undefined ||
-      pool.count(SlotState.free) > 0;
+      (pool.count(SlotState.free) > 0 && pool.mayGrow);
     if (this.#isFull ? this.#disk.logIsStillFull : !hasSlab && this.#disk.flushIsStillFull) {
       this.space.fail(this.#disk.refusal());
     } else if (!this.#isFull) this.space.offer(() => hasSlab);

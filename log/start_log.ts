@@ -50,6 +50,8 @@ export interface LogParts {
   readonly onFailure?: (error: FlagstoneError) => void;
   /** See `LogWriterParts.waives`. */
   readonly waives?: boolean;
+  /** See `SlabPoolOptions.mayGrow`. */
+  readonly mayGrow?: ((bytes: number) => boolean) | undefined;
 }
 
 /** Starts the workers and recovers meanwhile: starting a thread takes longer than a small recovery. */
@@ -64,7 +66,7 @@ export async function startLog(parts: LogParts): Promise<LogWriter> {
   const started = host.start(stallTimeoutMs);
   try {
     const onBuffer: BufferListener = (...news) => host.sendBuffer(...news);
-    pool = new SlabPool(control, { slabBytes, storeId, onBuffer });
+    pool = new SlabPool(control, { slabBytes, storeId, onBuffer, mayGrow: parts.mayGrow });
     const found = parts.recover();
     const active = found.active === undefined ? undefined : pool.adopt(found.active);
     const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);

@@ -30,6 +30,8 @@ export interface SlabPoolOptions {
   readonly onBuffer: BufferListener;
   /** Most bytes that slabs may span which are not segments yet. Default `UNKNOWN_SEQUENCES`: so many numbers a crash skips. */
   readonly windowBytes?: number;
+  /** Says whether the store may take so many bytes more of the disk now; always, if it is not given. */
+  readonly mayGrow?: ((bytes: number) => boolean) | undefined;
 }
 
 /** How many bytes a slab needs for records of `bytes` in all. */
@@ -88,6 +90,11 @@ export class SlabPool {
   /** Length of a slab, but for one that was made for a single large value. */
   get slabBytes(): number {
     return this.#options.slabBytes;
+  }
+
+  /** Whether the store may take another slab of the usual size of the disk now. */
+  get mayGrow(): boolean {
+    return this.#options.mayGrow?.(this.#options.slabBytes) !== false;
   }
 
   /** Bytes of slab memory allocated. */
@@ -224,7 +231,7 @@ export class SlabPool {
     const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
     if (!this.#fitsWindow(slabBytes)) return undefined;
     const slot = this.#freeSlot(slabBytes);
-    if (slot === -1) return undefined;
+    if (slot === -1 || this.#options.mayGrow?.(slabBytes) === false) return undefined;
     const image = this.#imageFor(slot, slabBytes);
     const capacityBytes = image.bytes.length;
     const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };

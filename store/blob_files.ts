@@ -39,6 +39,8 @@ export interface BlobFilesParts {
   readonly idleMs: number;
   readonly stallTimeoutMs: number;
   readonly onFailure: (error: FlagstoneError) => void;
+  /** Told when a file is gone. */
+  readonly onRemoved?: () => void;
 }
 
 /**
@@ -188,15 +190,18 @@ export class BlobFiles {
     for (const blob of this.#dead.values()) {
       if (!this.#mayRemove(blob)) continue;
       this.#dead.delete(blob.version);
-      this.#bytes -= blobFileBytes(blob.reference.length);
-      this.discard(blob.reference);
+      // Not before: who makes room must not count on it.
+      const removed = () => {
+        this.#bytes -= blobFileBytes(blob.reference.length);
+        this.#parts.onRemoved?.();
+      };
+      this.#discard(blob.reference, removed);
     }
   }
 
   /** Removes a file to which no record points. If that fails, the next open does it. */
-  discard({ number }: BlobReference): void {
-    this.#closeReader(number);
-    void this.#remember(this.writer.remove(number).catch(() => {}));
+  discard(reference: BlobReference): void {
+    this.#discard(reference, () => {});
   }
 
   /**
@@ -283,6 +288,12 @@ export class BlobFiles {
     return swept;
   }
 
+  /** True if some file is about to go, unless that fails. */
+  get isRemoving(): boolean {
+    if (this.#removals.size > 0 || this.#dying.length > 0) return true;
+    return this.#dead.values().some((blob) => !this.#isKept(blob));
+  }
+
   /** Resolves when no removal is under way. */
   async settled(): Promise<void> {
     this.collect();
@@ -297,10 +308,13 @@ export class BlobFiles {
 
   /** The one place that says when the file of a value that no key has any more may be removed. */
   #mayRemove(blob: DeadBlob): boolean {
-    if (this.#parts.log.durable < blob.goneAt) return false;
-    if (this.#pins.has(blob.reference.number)) return false;
-    for (const needs of this.#keepers) if (needs(blob)) return false;
-    return true;
+    return this.#parts.log.durable >= blob.goneAt && !this.#isKept(blob);
+  }
+
+  #isKept(blob: DeadBlob): boolean {
+    if (this.#pins.has(blob.reference.number)) return true;
+    for (const needs of this.#keepers) if (needs(blob)) return true;
+    return false;
   }
 
   /** `close` waits for it. */
@@ -308,6 +322,11 @@ export class BlobFiles {
     const remembered = removal.finally(() => this.#removals.delete(remembered));
     this.#removals.add(remembered);
     return remembered;
+  }
+
+  #discard({ number }: BlobReference, removed: () => void): void {
+    this.#closeReader(number);
+    void this.#remember(this.writer.remove(number).then(removed, () => {}));
   }
 
   #closeReader(number: number): void {

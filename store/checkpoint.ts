@@ -127,7 +127,7 @@ class Checkpoint {
 
   async #fill(): Promise<void> {
     const core = this.#core;
-    await core.pending.settled();
+    await core.writesSettled();
     this.#check();
     const { upTo, log, blobs } = this.#takeMoment();
     const release = core.blobs.keep(() => true);
@@ -155,7 +155,7 @@ class Checkpoint {
     this.#check();
     // Older than anything in it, so it is as good for the copy; a rename may replace it meanwhile.
     if (this.#link(INDEX_FILE) === "unsupported") this.#made.pop();
-    for (const segment of core.segments.segments) {
+    for (const segment of core.segments.files) {
       if (core.segments.newestIn(segment) > upTo) continue;
       this.#bytes += core.segments.bytesOf(segment);
       await this.#file(core.segments.nameOf(segment));

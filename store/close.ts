@@ -5,6 +5,8 @@ import type { StoreCore } from "./core.ts";
 export async function closeStore(core: StoreCore): Promise<void> {
   core.shut();
   const { compaction, options: { stallTimeoutMs } } = core;
+  // Writes that wait for room on the disk need the compaction.
+  if (core.eviction !== undefined) await core.pending.settled();
   const knowsAll = await compaction.close(stallTimeoutMs) && compaction.knowsAllFiles;
   try {
     await core.flush();

@@ -9,10 +9,21 @@ import {
   Pace,
   WorkerRunner,
 } from "../compaction/mod.ts";
-import type { FlagstoneError } from "../errors/mod.ts";
-import { compactedName, joinWords } from "../wal/mod.ts";
+import { FlagstoneError } from "../errors/mod.ts";
+import {
+  alignRecord,
+  compactedName,
+  joinWords,
+  RecordFlag,
+  SlotState,
+  SlotWord,
+} from "../wal/mod.ts";
+import { blobFileBytes } from "../blobs/mod.ts";
 import { joinPath } from "../vfs/mod.ts";
 import { type Pick, pickSegments } from "./compaction_picks.ts";
+import type { BlobFiles } from "./blob_files.ts";
+import { type Eviction, LEAST_GAIN_PART, type SieveOutcome, type SievePick } from "./eviction.ts";
+import type { Expiry } from "./expiry.ts";
 import type { HashIndex } from "../index/mod.ts";
 import type { Identity, LogWriter } from "../log/mod.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -46,9 +57,13 @@ export interface CompactedStore {
   readonly snapshots: Snapshots;
   /** Writes accepted. */
   readonly writes: number;
+  readonly blobs: BlobFiles;
+  readonly expiry: Expiry;
+  /** There if the store has a bound. */
+  readonly eviction: Eviction | undefined;
   assertDurable(): void;
   /** Does `work` once nothing else changes or copies the set of files. */
-  exclusively<T>(work: () => Promise<T>): Promise<T>;
+  forCompaction<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** What a job has done. */
@@ -58,6 +73,8 @@ export interface JobReport {
   readonly freedBytes: number;
   readonly copiedRecords: number;
   readonly droppedTombstones: number;
+  /** What room was made, if the job was to make some. */
+  readonly sieved?: SieveOutcome & { readonly result: CompactionResult };
 }
 
 const NOTHING: JobReport = {
@@ -85,6 +102,8 @@ export class StoreCompaction {
   movedBytes = 0;
   /** Jobs that failed. */
   failures = 0;
+  /** Length of files that are being removed, and of which the store knows no more. */
+  removingBytes = 0;
   readonly #core: CompactedStore;
   readonly #runner: CompactionRunner;
   #turn: Promise<unknown> = Promise.resolve();
@@ -100,6 +119,8 @@ export class StoreCompaction {
   /** Bytes of files removed so far. */
   #removedBytes = 0;
   #considering = false;
+  /** `consider` was called meanwhile. */
+  #again = false;
   /** Calls of `consider` to be ignored. */
   #skip = 0;
   #endRest: (() => void) | undefined;
@@ -129,13 +150,21 @@ export class StoreCompaction {
 
   /** A segment was sealed, or the store opened: compacts in the background, if that is wanted and worth it. */
   consider(): void {
-    if (this.#core.options.compaction === "manual" || this.#considering || this.#closed) return;
-    if (this.#skip > 0) {
-      this.#skip--;
+    const { eviction, options } = this.#core;
+    if (this.#closed || (options.compaction === "manual" && eviction === undefined)) return;
+    if (this.#considering) {
+      this.#again = true;
+      if (eviction?.room.isShort === true) this.#endRest?.();
       return;
     }
     this.#considering = true;
-    this.#inTurn(() => this.#background()).finally(() => this.#considering = false);
+    this.#inTurn(() => this.#background()).finally(() => {
+      this.#considering = false;
+      const again = this.#again;
+      this.#again = false;
+      // Whoever calls while somebody else has the turn is served by that one, or here.
+      if (again && eviction?.room.isShort === true) this.consider();
+    });
   }
 
   /** Compacts all that is worth it; tells `onJob` of each job. Ends early if `isAborted` says so. */
@@ -146,6 +175,7 @@ export class StoreCompaction {
       this.#waiting--;
       const made = new Set<number>();
       while (!isAborted()) {
+        await this.#makeRoom();
         this.#core.assertDurable();
         if (this.#broken !== undefined) throw this.#broken;
         const pick = this.#pick(LEAST_DEAD_PART, made);
@@ -187,10 +217,19 @@ export class StoreCompaction {
   }
 
   async #background(): Promise<void> {
+    await this.#makeRoom();
     const { compaction } = this.#core.options;
     if (compaction === "manual") return;
+    if (this.#skip > 0) {
+      this.#skip--;
+      return;
+    }
     while (!this.#closed && this.#waiting === 0 && this.#broken === undefined) {
       if (this.#core.durableLog.failure !== undefined) return;
+      if (this.#core.eviction?.room.isShort === true) {
+        await this.#makeRoom();
+        if (this.#core.eviction.room.isShort) return;
+      }
       const pick = this.#pick(compaction.deadPart, undefined);
       if (pick === undefined) return;
       const isUrgent = this.#isUrgent();
@@ -213,6 +252,38 @@ export class StoreCompaction {
     }
   }
 
+  /** In a store with a bound: lets keys go, and gives space back, until there is room, or none can be made. */
+  async #makeRoom(): Promise<void> {
+    const { eviction, durableLog } = this.#core;
+    if (eviction === undefined) return;
+    const { room } = eviction;
+    this.#removeUnseen();
+    let isDeadWorthIt = true;
+    while (room.isShort && !this.#closed && durableLog.failure === undefined) {
+      if (this.#broken !== undefined) return room.refuse(this.#broken);
+      const dead: Pick | undefined = isDeadWorthIt
+        ? this.#pick(LEAST_GAIN_PART, undefined)
+        : undefined;
+      const pick = dead ?? eviction.next((segment) => this.#isUsable(segment));
+      if (pick === undefined) {
+        // A segment that comes, or a file that goes, has this called again.
+        if (!eviction.expectsRoom) room.refuse(undefined);
+        return;
+      }
+      const outcome = await this.#job(pick, 0);
+      if (hasFailed(outcome)) {
+        const { code } = outcome.error;
+        if (code === "CORRUPT" || code === "ABORTED") continue;
+        return room.refuse(outcome.error);
+      }
+      isDeadWorthIt = dead === undefined || outcome.freedBytes > 0;
+      if (outcome.sieved !== undefined) {
+        eviction.done(pick as SievePick, outcome.sieved.result, outcome.sieved);
+      }
+      room.serve();
+    }
+  }
+
   #isUrgent(): boolean {
     const { liveBytes, deadBytes } = this.#core.segments;
     return deadBytes > (liveBytes + deadBytes) * HURRY_PART;
@@ -220,7 +291,8 @@ export class StoreCompaction {
 
   /** Keeps no program alive, and lets `Store.compact` begin. */
   async #rest(ms: number): Promise<void> {
-    if (ms < 1 || this.#closed || this.#waiting > 0) return;
+    const isShort = this.#core.eviction?.room.isShort === true;
+    if (ms < 1 || this.#closed || this.#waiting > 0 || isShort) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     Deno.unrefTimer(timer);
@@ -232,19 +304,17 @@ export class StoreCompaction {
 
   /** The next job: for `Store.compact` if `made` tells what its earlier jobs have made. */
   #pick(deadPart: number, made: ReadonlySet<number> | undefined): Pick | undefined {
-    const { segments, options, durableLog, snapshots } = this.#core;
-    let below = Infinity;
-    for (const { segment } of durableLog.pool.residents) {
-      if (!segments.has(segment)) below = Math.min(below, segment);
-    }
+    const { segments, options, snapshots, eviction } = this.#core;
     return pickSegments(segments, {
       deadPart,
       liveBytes: options.slabBytes,
       oldestFirst: made !== undefined,
       searchAlways: made !== undefined,
-      below,
+      below: this.#sealedBelow(),
       isExcluded: (segment) =>
-        this.#damaged.has(segment) || made?.has(segment) === true || snapshots.needs(segment),
+        this.#damaged.has(segment) || made?.has(segment) === true || snapshots.needs(segment) ||
+        // What is copied must fit into the room that is kept for it.
+        (eviction !== undefined && segments.liveBytesOf(segment) > options.slabBytes),
       mayDropTombstones: (segment) => {
         const since = this.#removedBytes - (this.#madeAt.get(segment) ?? 0);
         return made !== undefined || since > segments.bytesOf(segment);
@@ -252,7 +322,26 @@ export class StoreCompaction {
     });
   }
 
-  async #job(pick: Pick, bytesPerSecond: number): Promise<JobReport | CompactionFailure> {
+  /** Segments from here on may not be sealed in order yet. */
+  #sealedBelow(): number {
+    const { control, pool } = this.#core.durableLog;
+    let below = Infinity;
+    for (const { segment, slot } of pool.residents) {
+      if (control.get(slot, SlotWord.state) < SlotState.flushed) below = Math.min(below, segment);
+    }
+    return below;
+  }
+
+  #isUsable(segment: number): boolean {
+    const { segments, snapshots } = this.#core;
+    return segments.newestIn(segment) < this.#sealedBelow() && !this.#damaged.has(segment) &&
+      !snapshots.needs(segment);
+  }
+
+  async #job(
+    pick: Pick | SievePick,
+    bytesPerSecond: number,
+  ): Promise<JobReport | CompactionFailure> {
     const core = this.#core;
     const { segments, index, identity, directory } = core;
     const number = this.#nextNumber++;
@@ -268,6 +357,7 @@ export class StoreCompaction {
       upTo: pick.upTo,
       leaveFile: pick.leaveFile,
       bytesPerSecond,
+      ...("order" in pick ? { sieve: pick.order } : {}),
     }, () => index.share());
     index.unshare();
     if (hasFailed(outcome)) {
@@ -281,7 +371,7 @@ export class StoreCompaction {
       segments.live.lost(-number, outcome.file.putBytes);
       this.#madeAt.set(-number, this.#removedBytes);
     }
-    return await core.exclusively(() => this.#commit(pick, number, outcome, index));
+    return await core.forCompaction(() => this.#commit(pick, number, outcome, index));
   }
 
   /** The new file is durable. From here on the files of the store change. */
@@ -315,23 +405,111 @@ export class StoreCompaction {
       return this.#failed({ error: error as FlagstoneError, leftDoubt: false }, pick);
     }
     if (this.#closed) return done();
-    const { segments, snapshots } = core;
+    const { segments } = core;
+    if (result.sieve !== undefined) {
+      if (result.sieve.passed) {
+        return { ...done(), sieved: { made: undefined, keys: 0, bytes: 0, freedBytes: 0, result } };
+      }
+      const went = await this.#letGo(pick, result.sieve.evicted);
+      if (hasFailed(went)) return this.#failed(went, pick);
+      report.removedFiles = pick.sources.length;
+      report.freedBytes += went.freedBytes;
+      this.jobs++;
+      const made = result.file === undefined ? undefined : -number;
+      return { ...done(), sieved: { ...went, freedBytes: report.freedBytes, made, result } };
+    }
+    const { snapshots } = core;
     const removed: string[] = [];
+    let removedBytes = 0;
     for (const segment of pick.sources) {
       // It has something that was overwritten since it was looked at, and a snapshot sees that. What
       // comes after it in the order of removal stays, too: that order is what deletes rely on.
       if (snapshots.needs(segment)) break;
       removed.push(segments.nameOf(segment));
-      report.freedBytes += segments.bytesOf(segment);
-      this.#removedBytes += segments.bytesOf(segment);
+      removedBytes += segments.bytesOf(segment);
       if (core.imaged.has(segment)) core.imaged = new Set();
       segments.remove(segment);
     }
+    report.freedBytes += removedBytes;
+    this.#removedBytes += removedBytes;
+    this.removingBytes += removedBytes;
     const failure = await this.#runner.remove(core.directory, removed);
     if (failure !== undefined) return this.#failed(failure, pick);
+    this.removingBytes -= removedBytes;
     report.removedFiles = removed.length;
     this.jobs++;
     return done();
+  }
+
+  /** Removes the files of segments, and then the keys that are still there: nobody sees them missing before. */
+  async #letGo(
+    pick: Pick,
+    evicted: Int32Array,
+  ): Promise<{ keys: number; bytes: number; freedBytes: number } | CompactionFailure> {
+    const { directory, segments, snapshots, imaged } = this.#core;
+    if (pick.sources.some((segment) => imaged.has(segment))) this.#core.imaged = new Set();
+    try {
+      for (const segment of pick.sources) segments.letGo(segment);
+    } catch (error) {
+      if (!(error instanceof FlagstoneError)) throw error;
+      for (const segment of pick.sources) segments.keep(segment);
+      return { error, leftDoubt: false };
+    }
+    const names = pick.sources.map((segment) => segments.nameOf(segment));
+    const failure = await this.#runner.remove(directory, names);
+    if (failure !== undefined) return failure;
+    const went = await this.#drop(evicted, new Set(pick.sources));
+    // Else more would go than has to.
+    await this.#core.blobs.settled();
+    let freedBytes = 0;
+    for (const segment of pick.sources) {
+      freedBytes += segments.bytesOf(segment);
+      // A snapshot that was opened meanwhile may see something: then the file is there until it ends.
+      if (!snapshots.needs(segment)) segments.remove(segment);
+    }
+    this.#removedBytes += freedBytes;
+    return { ...went, freedBytes };
+  }
+
+  /** Removes keys from the index, a stretch at a time, unless they have other records by now. */
+  async #drop(
+    evicted: Int32Array,
+    sources: ReadonlySet<number>,
+  ): Promise<{ keys: number; bytes: number }> {
+    const { index, segments, snapshots, expiry, blobs } = this.#core;
+    const hash = { h1: 0, h2: 0, h3: 0 };
+    const went = { keys: 0, bytes: 0 };
+    for (let at = 0, count = 1; at < evicted.length; at += MOVE_WORDS, count++) {
+      hash.h1 = evicted[at + MoveWord.h1]!;
+      hash.h2 = evicted[at + MoveWord.h2]!;
+      hash.h3 = evicted[at + MoveWord.h3]!;
+      const low = evicted[at + MoveWord.sequenceLow]!;
+      const sequence = joinWords(low, evicted[at + MoveWord.sequenceHigh]!);
+      const isThere = index.find(hash) && index.sequence === sequence && sources.has(index.segment);
+      if (isThere) {
+        if (snapshots.isOpen) snapshots.save(hash, snapshots.position);
+        index.remove(hash);
+        segments.live.lost(index.segment, index.length);
+        went.keys++;
+        went.bytes += alignRecord(index.length);
+        if ((index.flags & RecordFlag.expires) !== 0) expiry.forget(hash);
+        if ((index.flags & RecordFlag.external) !== 0) {
+          went.bytes += blobFileBytes(blobs.lengthOf(sequence));
+          blobs.expire(sequence);
+        }
+      }
+      if (count % MOVES_PER_TURN === 0) await nextTurn();
+    }
+    return went;
+  }
+
+  /** Segments whose files are gone, and that snapshots saw which have ended. */
+  #removeUnseen(): void {
+    const { segments, snapshots } = this.#core;
+    if (this.#broken !== undefined) return;
+    for (const segment of [...segments.going]) {
+      if (!snapshots.needs(segment)) segments.remove(segment);
+    }
   }
 
   /** Points the index to the new places of what it still has, a stretch at a time. */

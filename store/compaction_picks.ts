@@ -52,7 +52,7 @@ interface Candidate {
 /** The next job; `undefined` if there is nothing worth doing. */
 export function pickSegments(segments: SegmentSet, rules: PickRules): Pick | undefined {
   const { newest } = segments;
-  const all = segments.segments;
+  const all = segments.files;
   const candidates = all
     .filter((segment) => segments.newestIn(segment) < rules.below && !rules.isExcluded(segment))
     .map((segment) => candidateOf(segments, segment, rules));
@@ -80,12 +80,18 @@ export function pickSegments(segments: SegmentSet, rules: PickRules): Pick | und
     chosen.push(candidate);
     if (chosen.length === MAX_SOURCES) break;
   }
-  return describe(segments, chosen.sort(byAge).map(({ segment }) => segment), rules);
+  const sources = chosen.sort(byAge).map(({ segment }) => segment);
+  return describePick(segments, sources, rules.searchAlways);
 }
 
-function describe(segments: SegmentSet, sources: number[], rules: PickRules): Pick {
+/** Of segments that are to be replaced, the oldest first, all that a job needs to know. */
+export function describePick(
+  segments: SegmentSet,
+  sources: readonly number[],
+  searchAlways = false,
+): Pick {
   const isSource = new Set(sources);
-  const others = segments.segments.filter((segment) =>
+  const others = segments.files.filter((segment) =>
     !isSource.has(segment) && segments.live.deadOf(segment) > 0
   );
   const upTo = Math.max(...sources.map((segment) => segments.newestIn(segment)));
@@ -94,7 +100,7 @@ function describe(segments: SegmentSet, sources: number[], rules: PickRules): Pi
     const { fileBytes, recordsEnd } = segments.factsOf(segment);
     return sum + fileBytes - recordsEnd;
   }, 0);
-  const searchOthers = rules.searchAlways || tombstones * SEARCH_PART >= footers;
+  const searchOthers = searchAlways || tombstones * SEARCH_PART >= footers;
   return { sources, others, searchOthers, upTo, leaveFile: upTo === segments.newest };
 }
 
@@ -122,6 +128,6 @@ function recordBytesOf(segments: SegmentSet, segment: number): number {
 }
 
 /** Space of the tombstones of a compacted segment; of a log, no less than that. */
-function tombstoneBytesOf(segments: SegmentSet, segment: number): number {
+export function tombstoneBytesOf(segments: SegmentSet, segment: number): number {
   return recordBytesOf(segments, segment) - segments.factsOf(segment).putBytes;
 }

@@ -22,6 +22,7 @@ import {
 } from "./compression.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import type { EventSource } from "./event_source.ts";
+import { Eviction } from "./eviction.ts";
 import { Expiry } from "./expiry.ts";
 import { SlowDiskEvent } from "./events.ts";
 import type { KeyBuffer } from "./keys.ts";
@@ -82,6 +83,8 @@ export class StoreCore {
   readonly expiry: Expiry;
   recovery: RecoveryReport;
   readonly compaction: StoreCompaction;
+  /** There if the store has a bound: `OpenOptions.maxBytes`. */
+  readonly eviction: Eviction | undefined;
   readonly snapshots: Snapshots;
   /** What takes the key's lock away from updates whose function is still running. */
   readonly updates: Set<() => void> = new Set();
@@ -97,6 +100,11 @@ export class StoreCore {
   readonly #maxRecordSpace: number;
   #filesInUse: Promise<unknown> = Promise.resolve();
   #filesUsers = 0;
+  /** Who has the files does not use them yet. */
+  #waitsForWrites = false;
+  /** Compactions that wait for their turn with the files. */
+  readonly #compactions = new Set<() => Promise<void>>();
+  #committing: Promise<void> = Promise.resolve();
 
   /** Takes over the parts. */
   constructor(parts: CoreParts) {
@@ -127,6 +135,7 @@ export class StoreCore {
         log.control.fail(error);
         log.ring();
       },
+      onRemoved: () => this.eviction?.room.serve(),
     });
     this.#maxRecordSpace = Math.min(
       MAX_RECORD_SPACE,
@@ -134,6 +143,8 @@ export class StoreCore {
     );
     this.snapshots = new Snapshots(this);
     this.compaction = new StoreCompaction(this);
+    const { maxBytes } = parts.options;
+    this.eviction = maxBytes === undefined ? undefined : new Eviction(this, maxBytes);
     this.diskWatch = new DiskWatch({
       thresholdMs: parts.options.slowDiskMs,
       progress: () => Atomics.load(log.control.words, Word.progress),
@@ -226,6 +237,33 @@ export class StoreCore {
     const running = this.#filesUsers++ === 0 ? work() : this.#filesInUse.then(work);
     this.#filesInUse = running.then(() => {}, () => {}).finally(() => this.#filesUsers--);
     return running;
+  }
+
+  /**
+   * As `exclusively`, for a compaction: it does not wait for who has the files and waits for writes, as
+   * these may wait for the room that it makes.
+   */
+  forCompaction<T>(work: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let running: Promise<void> | undefined;
+    const once = () => {
+      this.#compactions.delete(once);
+      return this.#committing = running ??= work().then(resolve, reject);
+    };
+    this.#compactions.add(once);
+    if (this.#waitsForWrites) void once();
+    else void this.exclusively(once);
+    return promise;
+  }
+
+  /** For who has the files, and has not begun: waits for the writes that wait for their places. */
+  async writesSettled(): Promise<void> {
+    if (this.pending.calls === 0) return;
+    this.#waitsForWrites = true;
+    for (const once of [...this.#compactions]) void once();
+    await this.pending.settled();
+    this.#waitsForWrites = false;
+    await this.#committing;
   }
 
   /** Accepts no more calls. Streams end; updates whose function still runs lose their locks, and are refused when it ends. */

@@ -126,6 +126,21 @@ export class ExpiredEvent extends Event {
   }
 }
 
+/** Keys went to make room: see `OpenOptions.maxBytes`. */
+export class EvictedEvent extends Event {
+  /** How many. Which ones is not told: they are known by their hashes only. */
+  readonly keys: number;
+  /** Space of their records, and of the files of large values. */
+  readonly bytes: number;
+
+  /** Made by the store. */
+  constructor(keys: number, bytes: number) {
+    super("evicted");
+    this.keys = keys;
+    this.bytes = bytes;
+  }
+}
+
 /** Events of a store, by their names. */
 export interface StoreEventMap {
   /** A slab was full. */
@@ -138,6 +153,8 @@ export interface StoreEventMap {
   slowdisk: SlowDiskEvent;
   /** The time of keys was over. */
   expired: ExpiredEvent;
+  /** Keys went to make room. */
+  evicted: EvictedEvent;
   /** The store has failed. */
   error: FailureEvent;
   /** The store goes on in memory only. */

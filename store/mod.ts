@@ -15,6 +15,7 @@ export { open, openWith } from "./open.ts";
 export type { CompactionOptions, OpenOptions } from "./options.ts";
 export {
   DegradedEvent,
+  EvictedEvent,
   ExpiredEvent,
   FailureEvent,
   FlushEvent,

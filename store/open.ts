@@ -107,6 +107,7 @@ async function startCore(
       // It may have been compacted since it was first told of.
       if (told.has(slab)) return;
       told.add(slab);
+      late.core?.eviction?.sealed(slab);
       const { slot, salt } = slab;
       const recordsEnd = late.control!.get(slot, SlotWord.end);
       const putBytes = late.control!.get(slot, SlotWord.putBytes);
@@ -116,6 +117,9 @@ async function startCore(
     },
     onFailure: (error) => failed(error),
     waives: options.onWriteFailure === "memory",
+    mayGrow: options.maxBytes === undefined
+      ? undefined
+      : (bytes) => late.core?.eviction?.room.admitsSlab(bytes) ?? true,
   });
   late.control = log.control;
   const { index, expiring, imaged, report } = recovered!;

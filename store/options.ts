@@ -38,6 +38,17 @@ export interface OpenOptions {
   readonly fs?: Fs;
   /** How values are compressed unless the write says otherwise. Default `none`. What is stored already stays readable. */
   readonly compression?: Compression;
+  /**
+   * Makes the store a cache: its files (logs, segments, files of large values) never take more bytes
+   * than this. Before they would, keys go that nobody has read of late (SIEVE): see `Store` `evicted`
+   * events and `stats().eviction`. Default: no bound. At least `(2 × slabs + 8) × slabBytes`, of which
+   * `slabs + 2` slabs are kept free for what is under way; `slabBytes` is then a 64th of it by default, 64 KiB
+   * to 16 MiB. A value or batch that could not be stored even if all else went is refused with
+   * `TOO_LARGE`; if nothing can go, as a snapshot sees it or the disk fails, writes are with
+   * `NO_SPACE`. Costs a byte or two of memory a key. Not counted: the image of the index that
+   * `close` leaves, some 45 bytes a key.
+   */
+  readonly maxBytes?: number;
   /** The clock by which values expire, in ms since the epoch. Default `Date.now`; another for tests. */
   readonly now?: () => number;
   /** Codecs beside zstd, for `compression` and for reading what they have written: see `Codec`. */
@@ -83,7 +94,9 @@ export interface CompactionOptions {
 }
 
 /** {@linkcode OpenOptions} with every default filled in. */
-export interface ResolvedOptions extends Required<Omit<OpenOptions, "compaction">> {
+export interface ResolvedOptions extends Required<Omit<OpenOptions, "compaction" | "maxBytes">> {
+  /** See {@linkcode OpenOptions.maxBytes}. */
+  readonly maxBytes: number | undefined;
   /** See {@linkcode OpenOptions.compaction}. */
   readonly compaction: Required<CompactionOptions> | "manual";
 }
@@ -117,15 +130,17 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     "maxWaitingBytes",
     "compaction",
     "indexImageKeys",
+    "maxBytes",
   ];
   refuseUnknown(options, known, "options");
   const slabBytes = integer(options.slabBytes, "options.slabBytes", {
     least: MIN_SLAB_BYTES,
     most: MAX_SLAB_BYTES,
-    fallback: 16 * 1024 * 1024,
+    fallback: defaultSlabBytes(options.maxBytes),
   });
   const slabs = integer(options.slabs, "options.slabs", { least: 2, most: 64, fallback: 3 });
   checkSlabs(slabs, slabBytes, "options.slabBytes");
+  const roundedSlabBytes = Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES;
   const fs = options.fs ?? new DenoFs();
   if (typeof fs !== "object" || typeof fs.openReadWrite !== "function") {
     throw new ArgumentError("options.fs", `options.fs must be a file system: ${show(fs)}`);
@@ -153,7 +168,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     compression: options.compression ?? "none",
     codecs: options.codecs ?? [],
     now,
-    slabBytes: Math.ceil(slabBytes / SLAB_STEP_BYTES) * SLAB_STEP_BYTES,
+    slabBytes: roundedSlabBytes,
     slabs,
     flushWorkers: integer(options.flushWorkers, "options.flushWorkers", {
       least: 1,
@@ -186,12 +201,33 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
       fallback: 1024 ** 3,
     }),
     compaction: resolveCompaction(options.compaction),
+    maxBytes: options.maxBytes === undefined ? undefined : integer(
+      options.maxBytes,
+      "options.maxBytes",
+      {
+        least: leastMaxBytes(slabs, roundedSlabBytes),
+        most: Number.MAX_SAFE_INTEGER,
+        fallback: Number.MAX_SAFE_INTEGER,
+      },
+    ),
     indexImageKeys: integer(options.indexImageKeys, "options.indexImageKeys", {
       least: 0,
       most: Number.MAX_SAFE_INTEGER,
       fallback: 20_000,
     }),
   };
+}
+
+/** The least `maxBytes`: slabs that are no segments yet, what is kept free, and six slabs of segments. */
+function leastMaxBytes(slabs: number, slabBytes: number): number {
+  return (2 * slabs + 8) * slabBytes;
+}
+
+function defaultSlabBytes(maxBytes: unknown): number {
+  const most = 16 * 1024 * 1024;
+  if (typeof maxBytes !== "number" || !(maxBytes > 0)) return most;
+  const part = Math.floor(maxBytes / 64 / SLAB_STEP_BYTES) * SLAB_STEP_BYTES;
+  return Math.max(MIN_SLAB_BYTES, Math.min(most, part));
 }
 
 function resolveCompaction(

@@ -1,9 +1,10 @@
-import type { BlobFile, BlobReference } from "../blobs/mod.ts";
+import { type BlobFile, blobFileBytes, type BlobReference } from "../blobs/mod.ts";
 import { ArgumentError, show } from "../errors/mod.ts";
 import { orAborted } from "./aborting.ts";
 import { appendLocked, type WriteParts } from "./append_locked.ts";
 import { checkCondition } from "./conditions.ts";
 import type { StoreCore } from "./core.ts";
+import type { RoomClaim } from "./disk_room.ts";
 import { fingerprintOf } from "./pending_writes.ts";
 import { prepareWrite } from "./write_arguments.ts";
 import { pointTo } from "./write_queue.ts";
@@ -35,6 +36,7 @@ export async function putSource(
   const ended = new AbortController();
   const signals = settings.signal === undefined ? [ended.signal] : [ended.signal, settings.signal];
   const signal = AbortSignal.any(signals);
+  const claim = core.eviction?.room.claim();
   let held = true;
   const giveUp = () => {
     if (held) core.locks.releaseKey(lock, fingerprint);
@@ -47,7 +49,7 @@ export async function putSource(
     core.assertWritable();
     core.keys.load(key, flags);
     if (settings.condition !== NO_CONDITION) checkCondition(core, settings.condition);
-    const received = await new Reception(core, key.length, reader, signal).run();
+    const received = await new Reception(core, key.length, reader, signal, claim).run();
     reader.releaseLock();
     core.updates.delete(giveUp);
     core.keys.load(key, flags);
@@ -68,6 +70,7 @@ export async function putSource(
   } finally {
     core.updates.delete(giveUp);
     giveUp();
+    claim?.end();
   }
 }
 
@@ -86,11 +89,14 @@ class Reception {
   readonly #keyBytes: number;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #signal: AbortSignal;
+  readonly #claim: RoomClaim | undefined;
   /** Pieces that are full. */
   #full: Uint8Array[] = [];
   #piece: Uint8Array = new Uint8Array(0);
   #used = 0;
   #length = 0;
+  /** Bytes of the file for which there is room. */
+  #claimed = 0;
   #file: BlobFile | undefined;
   readonly #underWay: Promise<void>[] = [];
 
@@ -99,11 +105,13 @@ class Reception {
     keyBytes: number,
     reader: ReadableStreamDefaultReader<Uint8Array>,
     signal: AbortSignal,
+    claim: RoomClaim | undefined,
   ) {
     this.#core = core;
     this.#keyBytes = keyBytes;
     this.#reader = reader;
     this.#signal = signal;
+    this.#claim = claim;
   }
 
   async run(): Promise<Received> {
@@ -137,9 +145,16 @@ class Reception {
       at += part.length;
     }
     if (this.#core.isLarge(this.#keyBytes, this.#length)) {
+      await this.#makeRoom();
       this.#file ??= this.#core.blobs.begin();
       await this.#write(PIECES_UNDER_WAY);
     }
+  }
+
+  async #makeRoom(): Promise<void> {
+    const bytes = blobFileBytes(this.#length) - this.#claimed;
+    await this.#claim?.take(bytes, this.#signal);
+    this.#claimed += bytes;
   }
 
   #nextPiece(): void {

@@ -1,5 +1,6 @@
 import type { BlobReference } from "../blobs/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
+import type { VisitTable } from "../index/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import type { SegmentReader } from "../segment/mod.ts";
 import {
@@ -46,6 +47,8 @@ export interface View {
 export class ReadPath {
   readonly #core: StoreCore;
   readonly #view: View;
+  /** Told of each value that is read, if the store evicts. */
+  readonly #visits: VisitTable | undefined;
   #chunk = new SegmentImage(new ArrayBuffer(CHUNK_BYTES));
   #chunkUsed = 0;
 
@@ -53,6 +56,7 @@ export class ReadPath {
   constructor(core: StoreCore, view: View = core) {
     this.#core = core;
     this.#view = view;
+    this.#visits = view === core ? core.eviction?.visits : undefined;
   }
 
   /** See `Store.getSync`. */
@@ -64,6 +68,7 @@ export class ReadPath {
     const pending = this.#view.pendingWrite();
     if (pending !== undefined) return this.#fromPending(pending);
     if (!this.#view.find()) return undefined;
+    if (this.#visits !== undefined) this.#visits.visit(keys.hash.h1);
     const { segment, offset, length } = index;
     const slab = core.log.pool.resident(segment);
     if (slab !== undefined) return this.#fromSlab(slab, offset, length);
@@ -88,7 +93,9 @@ export class ReadPath {
     const slow = this.#view.pendingWrite() === undefined && this.#view.find() &&
       ((index.flags & (RecordFlag.compressed | RecordFlag.external)) !== 0 ||
         (index.length > SYNC_READ_BYTES && core.log.pool.resident(index.segment) === undefined));
-    return slow ? this.#getSlowly() : Promise.resolve(this.getSync(key));
+    if (!slow) return Promise.resolve(this.getSync(key));
+    this.#visits?.visit(keys.hash.h1);
+    return this.#getSlowly();
   }
 
   /** See `Store.stream`. */
@@ -111,6 +118,7 @@ export class ReadPath {
       partOf(options, Infinity);
       return undefined;
     }
+    this.#visits?.visit(keys.hash.h1);
     if ((index.flags & RecordFlag.external) !== 0) {
       const reference = this.#reference();
       if (reference === undefined) return undefined;
@@ -129,9 +137,12 @@ export class ReadPath {
   placeInFile(key: Key): boolean {
     const core = this.#core;
     core.keys.set(key);
-    return this.#view.pendingWrite() === undefined && this.#view.find() &&
+    const inFile = this.#view.pendingWrite() === undefined && this.#view.find() &&
       (core.index.flags & RecordFlag.external) === 0 &&
       core.log.pool.resident(core.index.segment) === undefined;
+    // Else it is read by `get`.
+    if (inFile) this.#visits?.visit(core.keys.hash.h1);
+    return inFile;
   }
 
   /** See `Store.has`. */
@@ -163,6 +174,7 @@ export class ReadPath {
     const core = this.#core;
     core.keys.set(key);
     if (!this.#view.find()) return undefined;
+    this.#visits?.visit(core.keys.hash.h1);
     const version = core.index.sequence;
     const expiresAt = this.#view.foundExpiry();
     const value = await this.#getSlowly();

@@ -128,15 +128,16 @@ export class Recovery {
       files.filter((file) => file.kind === kind).map((file) => file.segment).sort((a, b) => a - b);
     const sealed = numbers("seg");
     const logs = numbers("log");
-    const compacted = files.filter((file) => file.kind === "compacted");
+    const compacted = files.filter((file) => file.kind === "compacted")
+      .sort((a, b) => a.segment - b.segment || a.number - b.number);
     // A compacted segment is made of sealed ones, so it says as they do that older logs were complete.
     const newestSealed = Math.max(
       sealed.at(-1) ?? 0,
       ...compacted.map(({ segment }) => segment),
     );
 
-    // Compacted segments come last: of a record that is in one and still in its source, the index
-    // takes the place found later.
+    // Compacted segments come last, and in order: of a record that is in one and still in its source, the
+    // index takes the place found later; so it does of a tombstone that an evicted value has become.
     const sealedNames = [
       ...sealed.map((segment) => ({ name: segment, upTo: undefined })),
       ...compacted.map(({ number, segment }) => ({ name: -number, upTo: segment })),

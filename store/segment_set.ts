@@ -35,6 +35,8 @@ export class SegmentSet {
   readonly #facts = new Map<number, SegmentFacts>();
   /** Open readers, the one used longest ago first. */
   readonly #readers = new Map<number, SegmentReader>();
+  /** Readers of segments whose files are going, or gone. */
+  readonly #going = new Map<number, SegmentReader>();
   #last: SegmentReader | undefined;
   #lastSegment = 0;
   #totalBytes = 0;
@@ -52,6 +54,11 @@ export class SegmentSet {
     return [...this.#facts.keys()].sort((a, b) =>
       this.newestIn(a) - this.newestIn(b) || Math.abs(a) - Math.abs(b)
     );
+  }
+
+  /** As `segments`, but for those whose files are about to go, or gone: see `letGo`. */
+  get files(): number[] {
+    return this.segments.filter((segment) => !this.#going.has(segment));
   }
 
   /** How many there are. */
@@ -135,6 +142,8 @@ export class SegmentSet {
   /** A reader of `segment`; it stays open until others are used more. */
   reader(segment: number): SegmentReader {
     if (segment === this.#lastSegment) return this.#last!;
+    const going = this.#going.get(segment);
+    if (going !== undefined) return going;
     let reader = this.#readers.get(segment);
     if (reader === undefined) {
       reader = SegmentReader.open(this.#fs, this.pathOf(segment));
@@ -152,6 +161,34 @@ export class SegmentSet {
     return reader;
   }
 
+  /**
+   * The file of `segment` is about to be removed, though the index points to it still: from now on it is
+   * read through one reader, which stays open until `remove`.
+   */
+  letGo(segment: number): void {
+    if (this.#going.has(segment)) return;
+    const reader = this.reader(segment);
+    this.#readers.delete(segment);
+    this.#forgetLast();
+    this.#going.set(segment, reader);
+  }
+
+  /** The file of `segment`, which was let go, stays after all. */
+  keep(segment: number): void {
+    this.#going.get(segment)?.close();
+    this.#going.delete(segment);
+  }
+
+  /** True if the file of `segment` is about to go, or gone. */
+  isGoing(segment: number): boolean {
+    return this.#going.has(segment);
+  }
+
+  /** The segments that were let go and not removed yet. */
+  get going(): Iterable<number> {
+    return this.#going.keys();
+  }
+
   /** Forgets `segment`, to which nothing points any more. Reads that are under way end well. */
   remove(segment: number): void {
     const facts = this.#facts.get(segment);
@@ -159,8 +196,10 @@ export class SegmentSet {
     this.#facts.delete(segment);
     this.#totalBytes -= facts.fileBytes;
     this.#removals++;
-    this.#readers.get(segment)?.close();
-    this.#readers.delete(segment);
+    for (const readers of [this.#readers, this.#going]) {
+      readers.get(segment)?.close();
+      readers.delete(segment);
+    }
     if (this.#lastSegment === segment) this.#forgetLast();
   }
 
@@ -176,8 +215,10 @@ export class SegmentSet {
 
   /** Closes all readers. */
   close(): void {
-    for (const reader of this.#readers.values()) reader.close();
-    this.#readers.clear();
+    for (const readers of [this.#readers, this.#going]) {
+      for (const reader of readers.values()) reader.close();
+      readers.clear();
+    }
     this.#forgetLast();
   }
 

@@ -71,6 +71,11 @@ export class Snapshots {
     return this.#entries;
   }
 
+  /** Records from this sequence number on are seen by none. */
+  get seenBelow(): number {
+    return this.isOpen ? this.#newest : 0;
+  }
+
   /** The next sequence number: all records that have their place are below. */
   get position(): number {
     const { control, memtable } = this.#source.log;

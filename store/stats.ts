@@ -22,6 +22,7 @@ export function statsOf(core: StoreCore): StoreStats {
     liveBytes: segments.liveBytes,
     deadBytes: segments.deadBytes,
     compaction: compactionStats(core.compaction),
+    eviction: core.eviction?.stats,
     snapshots: core.snapshots.size,
     snapshotEntries: core.snapshots.entries,
     slabMemoryBytes: pool.memoryBytes,

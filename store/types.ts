@@ -240,6 +240,8 @@ export interface StoreStats {
   readonly deadBytes: number;
   /** What compaction has done since the store was opened. */
   readonly compaction: CompactionStats;
+  /** What was done to keep the files below `maxBytes`; `undefined` if the store has no such bound. */
+  readonly eviction: EvictionStats | undefined;
   /** Snapshots that are open. */
   readonly snapshots: number;
   /** Values that only they see: some 250 bytes of memory each, and their segments are not compacted. */
@@ -302,6 +304,28 @@ export interface CompactionStats {
   readonly movedBytes: number;
   /** Jobs that failed; what they were about stays as it was. */
   readonly failures: number;
+}
+
+/** How a store with `maxBytes` keeps below it: figures since it was opened. */
+export interface EvictionStats {
+  /** See `OpenOptions.maxBytes`. */
+  readonly maxBytes: number;
+  /** Length of all files that it bounds, in bytes: logs that are being written count as full. */
+  readonly diskBytes: number;
+  /** Keys that went. */
+  readonly keys: number;
+  /** Space of their records, and of the files of large values. */
+  readonly bytes: number;
+  /** How often the file of a large value had to wait for room; writes that wait for the log are in `stalls`. */
+  readonly waits: number;
+  /** How often the hand has gone round. */
+  readonly laps: number;
+  /** Segments to which it has yet to come in this lap. */
+  readonly segmentsAhead: number;
+  /** Segments that it has left as they were, as too few of their keys would have gone. */
+  readonly segmentsPassed: number;
+  /** Memory for which keys were read, in bytes: one or two for each key. */
+  readonly visitMemoryBytes: number;
 }
 
 /** Options of {@linkcode Store.compact}. */

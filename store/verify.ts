@@ -66,7 +66,7 @@ class Verification {
   /** Does it. */
   async run(): Promise<VerifyReport> {
     const seen = new Set<number>();
-    const unseen = () => this.#core.segments.segments.filter((segment) => !seen.has(segment));
+    const unseen = () => this.#core.segments.files.filter((segment) => !seen.has(segment));
     // Compaction makes others meanwhile, and removes some.
     for (let left = unseen(); left.length > 0; left = unseen()) {
       await this.#checkSegments(left, seen);
@@ -99,8 +99,9 @@ class Verification {
     for (const segment of segments) {
       seen.add(segment);
       this.#core.assertOpen();
-      if (!this.#core.segments.has(segment)) continue;
-      const path = this.#core.segments.pathOf(segment);
+      const { segments } = this.#core;
+      if (!segments.has(segment) || segments.isGoing(segment)) continue;
+      const path = segments.pathOf(segment);
       await this.#guard(path, () => this.#checkSegment(segment, path));
     }
   }

@@ -166,6 +166,7 @@ export class WritePath {
     );
     const space = prepared.reduce((sum, write) => sum + write.space, 0);
     checkSize(space);
+    core.eviction?.room.checkBatch(space);
     throwIfAborted(settings.signal);
     if (prepared.length === 0) return Promise.resolve(0);
     const writes = this.#compressAll(prepared, space);

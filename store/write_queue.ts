@@ -1,10 +1,11 @@
-import { BLOB_REFERENCE_BYTES, type BlobReference } from "../blobs/mod.ts";
+import { BLOB_REFERENCE_BYTES, blobFileBytes, type BlobReference } from "../blobs/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { orAborted, throwIfAborted } from "./aborting.ts";
 import type { Appended, Appender } from "./appender.ts";
 import { checkConditions } from "./conditions.ts";
 import { StallEvent } from "./events.ts";
 import type { PreparedWrite } from "./pending_writes.ts";
+import type { RoomClaim } from "./disk_room.ts";
 import type { Durability } from "./types.ts";
 import { spaceOf, storedWrite } from "./write_arguments.ts";
 import { NO_CONDITION, type WriteSettings } from "./write_settings.ts";
@@ -74,13 +75,17 @@ export class WriteQueue {
       // In place: readers are shown this very object.
       if (fits) Object.assign(write, storedWrite(write, stored));
     }
-    const file = writes.length === 1 ? await this.#toFile(writes[0]!, signal) : undefined;
+    const claim = core.eviction?.room.claim();
+    let file: BlobReference | undefined;
     try {
+      if (writes.length === 1) file = await this.#toFile(writes[0]!, signal, claim);
       return await this.#appendInTurn(writes, durability, signal);
     } catch (error) {
       // No record points at it.
       if (file !== undefined) core.blobs.discard(file);
       throw error;
+    } finally {
+      claim?.end();
     }
   }
 
@@ -141,10 +146,12 @@ export class WriteQueue {
   async #toFile(
     write: PreparedWrite,
     signal: AbortSignal | undefined,
+    claim: RoomClaim | undefined,
   ): Promise<BlobReference | undefined> {
     const { blobs, log } = this.#core;
     const { key, value } = write;
     if (value === undefined || !this.#core.isLarge(key.length, value.length)) return undefined;
+    await claim?.take(blobFileBytes(value.length), signal);
     const file = blobs.begin();
     try {
       for (let at = 0; at < value.length; at += PART_BYTES) {

@@ -35,6 +35,7 @@ export {
   type Durability,
   type Entry,
   EvictedEvent,
+  type EvictionStats,
   ExpiredEvent,
   type Expiring,
   FailureEvent,

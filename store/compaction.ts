@@ -4,35 +4,18 @@ import {
   type CompactionRunner,
   hasFailed,
   InlineRunner,
-  MOVE_WORDS,
-  MoveWord,
   Pace,
   WorkerRunner,
 } from "../compaction/mod.ts";
 import { FlagstoneError } from "../errors/mod.ts";
-import {
-  alignRecord,
-  compactedName,
-  joinWords,
-  RecordFlag,
-  SlotState,
-  SlotWord,
-} from "../wal/mod.ts";
-import { blobFileBytes } from "../blobs/mod.ts";
-import { joinPath } from "../vfs/mod.ts";
-import { type Pick, pickSegments } from "./compaction_picks.ts";
-import type { BlobFiles } from "./blob_files.ts";
-import { type Eviction, LEAST_GAIN_PART, type SieveOutcome, type SievePick } from "./eviction.ts";
-import type { Expiry } from "./expiry.ts";
 import type { HashIndex } from "../index/mod.ts";
-import type { Identity, LogWriter } from "../log/mod.ts";
-import type { ResolvedOptions } from "./options.ts";
-import type { SegmentSet } from "./segment_set.ts";
-import type { Snapshots } from "./snapshots.ts";
-import { nextTurn } from "./next_turn.ts";
+import { joinPath } from "../vfs/mod.ts";
+import { compactedName, SlotState, SlotWord } from "../wal/mod.ts";
+import { dropEntries, moveEntries } from "./compacted_entries.ts";
+import type { CompactedStore } from "./compacted_store.ts";
+import { type Pick, pickSegments } from "./compaction_picks.ts";
+import { LEAST_GAIN_PART, type SieveOutcome, type SievePick } from "./eviction.ts";
 
-/** The index is told of so many records in one turn of the event loop: about 1 ms. */
-const MOVES_PER_TURN = 4096;
 /** While so large a part of all records is dead, the rate does not count: space is what is short. */
 const HURRY_PART = 0.75;
 /** After a job that has copied something, while something was written, the thread rests so many times as long: writers need the processor, too. */
@@ -41,30 +24,6 @@ const REST_FACTOR = 2;
 const LEAST_DEAD_PART = 0.05;
 /** After a failure, so many segments are sealed before the next automatic try. */
 const SKIPPED_AFTER_FAILURE = 8;
-
-/** What compaction needs of the store. */
-export interface CompactedStore {
-  readonly directory: string;
-  readonly options: ResolvedOptions;
-  readonly identity: Identity;
-  readonly segments: SegmentSet;
-  /** The log on disk: what is in memory only replaces nothing. */
-  readonly durableLog: LogWriter;
-  /** Another one after a `clear`. */
-  readonly index: HashIndex;
-  /** The segments that the image of the index on disk knows; none once one of them is gone. */
-  imaged: ReadonlySet<number>;
-  readonly snapshots: Snapshots;
-  /** Writes accepted. */
-  readonly writes: number;
-  readonly blobs: BlobFiles;
-  readonly expiry: Expiry;
-  /** There if the store has a bound. */
-  readonly eviction: Eviction | undefined;
-  assertDurable(): void;
-  /** Does `work` once nothing else changes or copies the set of files. */
-  forCompaction<T>(work: () => Promise<T>): Promise<T>;
-}
 
 /** What a job has done. */
 export interface JobReport {
@@ -396,7 +355,7 @@ export class StoreCompaction {
     if (result.file !== undefined) {
       report.madeFiles = 1;
       report.freedBytes -= result.file.fileBytes;
-      await this.#move(result.moves, -number);
+      await moveEntries(core, result.moves, -number);
     }
     try {
       // What has replaced a dead record must be durable before that record goes.
@@ -458,7 +417,7 @@ export class StoreCompaction {
     const names = pick.sources.map((segment) => segments.nameOf(segment));
     const failure = await this.#runner.remove(directory, names);
     if (failure !== undefined) return failure;
-    const went = await this.#drop(evicted, new Set(pick.sources));
+    const went = await dropEntries(this.#core, evicted, new Set(pick.sources));
     // Else more would go than has to.
     await this.#core.blobs.settled();
     let freedBytes = 0;
@@ -471,66 +430,12 @@ export class StoreCompaction {
     return { ...went, freedBytes };
   }
 
-  /** Removes keys from the index, a stretch at a time, unless they have other records by now. */
-  async #drop(
-    evicted: Int32Array,
-    sources: ReadonlySet<number>,
-  ): Promise<{ keys: number; bytes: number }> {
-    const { index, segments, snapshots, expiry, blobs } = this.#core;
-    const hash = { h1: 0, h2: 0, h3: 0 };
-    const went = { keys: 0, bytes: 0 };
-    for (let at = 0, count = 1; at < evicted.length; at += MOVE_WORDS, count++) {
-      hash.h1 = evicted[at + MoveWord.h1]!;
-      hash.h2 = evicted[at + MoveWord.h2]!;
-      hash.h3 = evicted[at + MoveWord.h3]!;
-      const low = evicted[at + MoveWord.sequenceLow]!;
-      const sequence = joinWords(low, evicted[at + MoveWord.sequenceHigh]!);
-      const isThere = index.find(hash) && index.sequence === sequence && sources.has(index.segment);
-      if (isThere) {
-        if (snapshots.isOpen) snapshots.save(hash, snapshots.position);
-        index.remove(hash);
-        segments.live.lost(index.segment, index.length);
-        went.keys++;
-        went.bytes += alignRecord(index.length);
-        if ((index.flags & RecordFlag.expires) !== 0) expiry.forget(hash);
-        if ((index.flags & RecordFlag.external) !== 0) {
-          went.bytes += blobFileBytes(blobs.lengthOf(sequence));
-          blobs.expire(sequence);
-        }
-      }
-      if (count % MOVES_PER_TURN === 0) await nextTurn();
-    }
-    return went;
-  }
-
   /** Segments whose files are gone, and that snapshots saw which have ended. */
   #removeUnseen(): void {
     const { segments, snapshots } = this.#core;
     if (this.#broken !== undefined) return;
     for (const segment of [...segments.going]) {
       if (!snapshots.needs(segment)) segments.remove(segment);
-    }
-  }
-
-  /** Points the index to the new places of what it still has, a stretch at a time. */
-  async #move(moves: Int32Array, to: number): Promise<void> {
-    const { index, segments: { live }, snapshots } = this.#core;
-    const hash = { h1: 0, h2: 0, h3: 0 };
-    for (let at = 0, count = 1; at < moves.length; at += MOVE_WORDS, count++) {
-      hash.h1 = moves[at + MoveWord.h1]!;
-      hash.h2 = moves[at + MoveWord.h2]!;
-      hash.h3 = moves[at + MoveWord.h3]!;
-      const low = moves[at + MoveWord.sequenceLow]!;
-      const sequence = joinWords(low, moves[at + MoveWord.sequenceHigh]!);
-      if (index.move(hash, sequence, to, moves[at + MoveWord.offset]!)) {
-        live.lost(index.segment, index.length);
-        live.found(to, index.length);
-      } else if (snapshots.isOpen) {
-        snapshots.move(hash, sequence, to, moves[at + MoveWord.offset]!);
-      }
-      if (count % MOVES_PER_TURN === 0) {
-        await nextTurn();
-      }
     }
   }
 

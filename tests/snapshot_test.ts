@@ -203,3 +203,31 @@ testStore(
     assert.equal(filesOf(place, ".tmp").length, 0);
   },
 );
+
+testStore(
+  "what is overwritten while it is being compacted is kept for a snapshot",
+  async (place) => {
+    await using store = await place.open(MANUAL);
+    const values = await fill(store, 300, 1);
+    for (let i = 0; i < 300; i += 3) {
+      await store.delete(keyOf(i), { durability: "memory" });
+      values.delete(keyOf(i));
+    }
+    using snapshot = store.snapshot();
+    let isDone = false;
+    const compacting = store.compact().finally(() => isDone = true);
+    const keys = [...values.keys()];
+    let overwritten = 0;
+    while (!isDone) {
+      // From the end on: the compaction begins with the first ones.
+      const key = keys[keys.length - 1 - overwritten++ % keys.length]!;
+      await store.put(key, "new", { durability: "memory" });
+      if (overwritten % 4 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    }
+    await compacting;
+    assert(overwritten > 10, `${overwritten} writes`);
+    await shows(snapshot, values);
+    await store.compact();
+    await shows(snapshot, values);
+  },
+);

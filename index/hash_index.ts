@@ -7,25 +7,21 @@ import {
   Control,
   countWord,
   Entry,
-  ENTRY_SHIFT,
   ENTRY_WORDS,
   filterBase,
   filterBits,
   filterWord,
   FLAGS_SHIFT,
   FULL,
-  homeOf,
   type KeyHash,
   note,
   PAGE_ENTRIES,
   PAGE_LIMIT,
-  PAGE_TAIL_WORDS,
   PAGE_WORDS,
   pageBase,
   pageInCell,
   POSITION_BITS,
   probe,
-  removedWord,
   SEQUENCE_HIGH_MASK,
   sequenceAt,
   SHARD_BITS,
@@ -33,14 +29,13 @@ import {
   TWO_32,
 } from "./_layout.ts";
 import { CellGrowth } from "./_growth.ts";
+import { sweep, vacate } from "./_removal.ts";
 import { imageOf, memoryOf } from "./_image.ts";
 import { type IndexHandle, IndexMemory } from "./_memory.ts";
 import { IndexReader } from "./index_reader.ts";
 
 /** Told by a write that found something newer. */
 const STALE = -1;
-/** The filter of a page is made anew after so many removals: 2 µs, spread over these. */
-const MOST_REMOVED = PAGE_ENTRIES / 4;
 
 /**
  * Where the newest record of each key is: a hash table in shared memory, made of pages of 16 KiB.
@@ -252,7 +247,7 @@ export class HashIndex {
     const depth = this.#directory[cell]! >>> CELL_DEPTH_SHIFT;
     // Entries that move may be of any shard that the cell has a part of.
     this.#memory.open(position, depth);
-    this.#vacate(page, at);
+    vacate(this.#chunks[page >>> CHUNK_SHIFT]!, page, at);
     this.#memory.close(position, depth);
     this.#control[Control.live]!--;
     return true;
@@ -295,7 +290,7 @@ export class HashIndex {
       const position = cell << this.#shift;
       this.#memory.open(position, depth);
       const pages = this.#directory[first]! & CELL_PAGES_MASK;
-      for (let i = 1; i <= pages; i++) this.#sweep(this.#directory[first + i]!);
+      for (let i = 1; i <= pages; i++) sweep(this.#chunks, this.#directory[first + i]!);
       this.#memory.close(position, depth);
       cell += 1 << (POSITION_BITS - this.#shift - depth);
     }
@@ -397,47 +392,5 @@ export class HashIndex {
       this.flags = table[at + Entry.tail]! >>> FLAGS_SHIFT;
       visit();
     }
-  }
-
-  #sweep(page: number): void {
-    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
-    const start = pageBase(page);
-    for (let at = start; at < start + PAGE_WORDS;) {
-      // Vacating may move another entry here, so the place is looked at again.
-      if (table[at + Entry.length] === TOMBSTONE) this.#vacate(page, at);
-      else at += ENTRY_WORDS;
-    }
-  }
-
-  /** Empties a place and moves back the entries that only passed over it (no markers stay behind). */
-  #vacate(page: number, vacant: number): void {
-    const table = this.#chunks[page >>> CHUNK_SHIFT]!;
-    const base = pageBase(page);
-    const mask = PAGE_ENTRIES - 1;
-    let hole = (vacant - base) >> ENTRY_SHIFT;
-    for (let next = (hole + 1) & mask;; next = (next + 1) & mask) {
-      const at = base + (next << ENTRY_SHIFT);
-      if (table[at + Entry.length] === 0) break;
-      const home = homeOf(table[at + Entry.h2]!);
-      if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      const to = base + (hole << ENTRY_SHIFT);
-      for (let word = 0; word < ENTRY_WORDS; word++) table[to + word] = table[at + word]!;
-      hole = next;
-    }
-    const last = base + (hole << ENTRY_SHIFT);
-    for (let word = 0; word < ENTRY_WORDS; word++) table[last + word] = 0;
-    table[countWord(table, page)]!--;
-    // Bits of the removed stay in the filter; it is made anew before they are many.
-    if (++table[removedWord(table, page)]! > MOST_REMOVED) refilter(table, page);
-  }
-}
-
-/** Makes the filter of `page` anew. */
-function refilter(table: Int32Array, page: number): void {
-  const filter = filterBase(table, page);
-  table.fill(0, filter, filter + PAGE_TAIL_WORDS);
-  const base = pageBase(page);
-  for (let at = base; at < base + PAGE_WORDS; at += ENTRY_WORDS) {
-    if (table[at + Entry.length] !== 0) note(table, page, table[at + Entry.h1]!);
   }
 }

@@ -352,6 +352,9 @@ export class StoreCompaction {
       this.#removeVoid(compactedName(pick.upTo, number));
       return done();
     }
+    // Of the dead records that go, some may be so by what is not durable yet.
+    const hasDead = result.sieve === undefined ||
+      pick.sources.some((segment) => core.segments.live.deadOf(segment) > 0);
     if (result.file !== undefined) {
       report.madeFiles = 1;
       report.freedBytes -= result.file.fileBytes;
@@ -359,7 +362,7 @@ export class StoreCompaction {
     }
     try {
       // What has replaced a dead record must be durable before that record goes.
-      await core.durableLog.flush();
+      if (hasDead) await core.durableLog.flush();
     } catch (error) {
       return this.#failed({ error: error as FlagstoneError, leftDoubt: false }, pick);
     }

@@ -17,6 +17,9 @@ import type { EvictionStats } from "./types.ts";
 export const LEAST_GAIN_PART = 0.25;
 /** Of what stayed from earlier laps: once so much of it is tombstones, they are looked at, whatever it costs. */
 const MOST_TOMBSTONES_PART = 0.25;
+/** If the last job kept less than this part, the next one goes over several slabs: each job has its price. */
+const FEW_KEPT_PART = 0.1;
+const MANY_SLABS = 3;
 /** Most segments that one job replaces. */
 const MAX_SOURCES = 64;
 
@@ -73,6 +76,8 @@ export class Eviction {
   readonly #made = new Set<number>();
   /** Segments passed since anything came back. */
   #fruitless = 0;
+  /** How much of what the last job went over has stayed. */
+  #keptPart = 1;
   #laps = 0;
   #keys = 0;
   #bytes = 0;
@@ -152,9 +157,12 @@ export class Eviction {
     }
     const sources: number[] = [];
     let alive = 0;
+    // What stays must fit into one slab.
+    const { slabBytes } = this.#core.options;
+    const mostAlive = this.#keptPart < FEW_KEPT_PART ? slabBytes * MANY_SLABS : slabBytes;
     for (const segment of ahead) {
       alive += segments.liveBytesOf(segment);
-      if (sources.length > 0 && alive > this.#core.options.slabBytes) break;
+      if (sources.length > 0 && alive > mostAlive) break;
       sources.push(segment);
       if (sources.length === MAX_SOURCES) break;
     }
@@ -162,7 +170,7 @@ export class Eviction {
   }
 
   /** The hand has gone over `pick`. */
-  done(pick: SievePick, { moves, sieve }: CompactionResult, outcome: SieveOutcome): void {
+  done(pick: SievePick, { moves, sieve, file }: CompactionResult, outcome: SieveOutcome): void {
     const { examined, passed } = sieve!;
     const { made, keys, bytes, freedBytes } = outcome;
     this.#hand = { upTo: pick.upTo, number: Math.abs(pick.sources.at(-1)!) };
@@ -171,6 +179,8 @@ export class Eviction {
       this.#within = { segment: made, offset: moves[examined * MOVE_WORDS + MoveWord.offset]! };
     }
     if (made !== undefined) this.#made.add(made);
+    const keptBytes = file === undefined ? 0 : file.putBytes;
+    this.#keptPart = passed ? 1 : keptBytes / Math.max(1, keptBytes + bytes);
     if (passed) this.#passed += pick.sources.length;
     if (keys > 0 || freedBytes > 0) this.#fruitless = 0;
     else this.#fruitless += pick.sources.length;

@@ -203,7 +203,7 @@ testStore(
         writes.push(store.put(`key:${round}:${i}`, noise(1500, i), { durability: "memory" }));
         if (i === 700) long.push(store.compact());
         if (i === 900) long.push(store.checkpoint(`${place.dir}-copy${round}`));
-        if (i === 1000 && round === 1) writes.push(store.clear());
+        if (i === 1000 && round === 1) long.push(store.clear());
         if (i % 50 === 0) await store.get(`key:${round}:${Math.floor(i / 2)}`);
       }
       await Promise.all(long);

@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from "node:timers/promises";
 import { type IndexHandle, IndexReader } from "../index/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
 import { Compaction, removeInOrder } from "./compaction.ts";
@@ -35,7 +36,8 @@ export class InlineRunner implements CompactionRunner {
     names: readonly string[],
   ): Promise<CompactionFailure | undefined> {
     for (const name of names) {
-      await Promise.resolve();
+      // A job that only removes must let others have their turn, too.
+      await immediate();
       try {
         removeInOrder(this.#fs, directory, [name]);
       } catch (error) {
@@ -73,7 +75,7 @@ export class InlineRunner implements CompactionRunner {
         if (step === "done") break;
         if (step === "behind") compaction.refresh(index());
         if (steps % STEPS_PER_TURN !== 0) await Promise.resolve();
-        else await new Promise<void>((resolve) => setTimeout(resolve, 0));
+        else await immediate();
       }
       outcome = compaction.result;
     } catch (error) {

@@ -10,7 +10,8 @@ import {
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { setAside } from "./salvage_files.ts";
-import type { BlobRecoveryReport, VerifyProblem } from "./types.ts";
+import type { VerifyProblem } from "./maintenance_types.ts";
+import type { BlobRecoveryReport } from "./stats_types.ts";
 
 /**
  * Finds out which blob files the keys of a store that was just recovered have, and removes the others.

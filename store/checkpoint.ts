@@ -15,7 +15,7 @@ import {
 import { alignRecord, FILE_HEADER_BYTES, logName, type SegmentImage } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { INDEX_FILE } from "./index_image.ts";
-import type { CheckpointOptions, CheckpointReport } from "./types.ts";
+import type { CheckpointOptions, CheckpointReport } from "./maintenance_types.ts";
 import { nextTurn } from "./next_turn.ts";
 
 /** A copy reads and writes so much at a time: a few ms at most. */

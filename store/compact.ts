@@ -1,8 +1,8 @@
 import { FlagstoneError } from "../errors/mod.ts";
-import type { JobReport, StoreCompaction } from "./compaction.ts";
+import type { JobReport } from "./compaction_jobs.ts";
 import type { StoreCore } from "./core.ts";
 import { checkLongOptions } from "./long_options.ts";
-import type { CompactionStats, CompactOptions, CompactReport } from "./types.ts";
+import type { CompactOptions, CompactReport } from "./maintenance_types.ts";
 
 /** A log of which less than one part in so many is used is not sealed for the compaction. */
 const LEAST_SEALED_PART = 4;
@@ -46,12 +46,6 @@ export async function compactStore(
   }
   refuseAborted();
   return total;
-}
-
-/** What `stats()` tells. */
-export function compactionStats(compaction: StoreCompaction): CompactionStats {
-  const { jobs, freedBytes, movedBytes, failures } = compaction;
-  return { jobs, freedBytes, movedBytes, failures };
 }
 
 /** Makes segments of what is in memory, unless it is little: only segments are compacted. */

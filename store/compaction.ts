@@ -1,20 +1,10 @@
-import {
-  type CompactionFailure,
-  type CompactionResult,
-  type CompactionRunner,
-  hasFailed,
-  InlineRunner,
-  Pace,
-  WorkerRunner,
-} from "../compaction/mod.ts";
-import { FlagstoneError } from "../errors/mod.ts";
-import type { HashIndex } from "../index/mod.ts";
-import { joinPath } from "../vfs/mod.ts";
-import { compactedName, SlotState, SlotWord } from "../wal/mod.ts";
-import { dropEntries, moveEntries } from "./compacted_entries.ts";
+import { hasFailed, Pace } from "../compaction/mod.ts";
+import { SlotState, SlotWord } from "../wal/mod.ts";
 import type { CompactedStore } from "./compacted_store.ts";
+import { CompactionJobs, type JobReport } from "./compaction_jobs.ts";
 import { type Pick, pickSegments } from "./compaction_picks.ts";
-import { LEAST_GAIN_PART, type SieveOutcome, type SievePick } from "./eviction.ts";
+import { LEAST_GAIN_PART, type SievePick } from "./eviction.ts";
+import type { CompactionStats } from "./stats_types.ts";
 
 /** While so large a part of all records is dead, the rate does not count: space is what is short. */
 const HURRY_PART = 0.75;
@@ -25,92 +15,53 @@ const LEAST_DEAD_PART = 0.05;
 /** After a failure, so many segments are sealed before the next automatic try. */
 const SKIPPED_AFTER_FAILURE = 8;
 
-/** What a job has done. */
-export interface JobReport {
-  readonly removedFiles: number;
-  readonly madeFiles: number;
-  readonly freedBytes: number;
-  readonly copiedRecords: number;
-  readonly droppedTombstones: number;
-  /** What room was made, if the job was to make some. */
-  readonly sieved?: SieveOutcome & { readonly result: CompactionResult };
-}
-
-const NOTHING: JobReport = {
-  removedFiles: 0,
-  madeFiles: 0,
-  freedBytes: 0,
-  copiedRecords: 0,
-  droppedTombstones: 0,
-};
-
 /**
- * Compaction as the store sees it: picks segments, has them copied, tells the index of the new places,
- * and then has the old files removed. One job at a time.
- *
- * What a crash leaves is right at every step: until the new file has its name there is but a temporary
- * one; from then on until the old files are gone, the same records are there twice, under the same
- * numbers. What replaced a dead record is durable before the record's file goes.
+ * Compaction as the store sees it: decides when to compact, and what, and how fast. What a job then does
+ * is in {@linkcode CompactionJobs}.
  */
 export class StoreCompaction {
-  /** Jobs done since the store was opened. */
-  jobs = 0;
-  /** Bytes by which they made the files shorter. */
-  freedBytes = 0;
-  /** Bytes that they read and wrote. */
-  movedBytes = 0;
-  /** Jobs that failed. */
-  failures = 0;
-  /** Length of files that are being removed, and of which the store knows no more. */
-  removingBytes = 0;
   readonly #core: CompactedStore;
-  readonly #runner: CompactionRunner;
+  readonly #jobs: CompactionJobs;
   #turn: Promise<unknown> = Promise.resolve();
   /** Calls of `Store.compact` that wait. */
   #waiting = 0;
-  #nextNumber = 1;
-  /** Why there will be none until the store is opened again. */
-  #broken: FlagstoneError | undefined;
-  /** Segments with damaged records: they stay as they are. */
-  readonly #damaged = new Set<number>();
-  /** Of compacted segments made in this session: `#removedBytes` at that time. */
-  readonly #madeAt = new Map<number, number>();
-  /** Bytes of files removed so far. */
-  #removedBytes = 0;
   #considering = false;
   /** `consider` was called meanwhile. */
   #again = false;
   /** Calls of `consider` to be ignored. */
   #skip = 0;
   #endRest: (() => void) | undefined;
-  #closed = false;
 
   /** Compacts `core`, when it is asked to. */
   constructor(core: CompactedStore) {
     this.#core = core;
-    const { fs, idleWorkerMs } = core.options;
-    this.#runner = fs.spec === undefined
-      ? new InlineRunner(fs)
-      : new WorkerRunner(fs.spec, idleWorkerMs);
-    for (const segment of core.segments.segments) {
-      this.#nextNumber = Math.max(this.#nextNumber, 1 - segment);
-    }
+    this.#jobs = new CompactionJobs(core);
+  }
+
+  /** What was done since the store was opened. */
+  get stats(): CompactionStats {
+    return this.#jobs.stats;
+  }
+
+  /** Length of files that are being removed, and of which the store knows no more. */
+  get removingBytes(): number {
+    return this.#jobs.removingBytes;
   }
 
   /** Threads running: 0 or 1. */
   get threads(): number {
-    return this.#runner.threads;
+    return this.#jobs.threads;
   }
 
   /** False if a file may be there of which the store does not know: then no image of the index may be left. */
   get knowsAllFiles(): boolean {
-    return this.#broken === undefined;
+    return this.#jobs.broken === undefined;
   }
 
   /** A segment was sealed, or the store opened: compacts in the background, if that is wanted and worth it. */
   consider(): void {
     const { eviction, options } = this.#core;
-    if (this.#closed || (options.compaction === "manual" && eviction === undefined)) return;
+    if (this.#jobs.isClosed || (options.compaction === "manual" && eviction === undefined)) return;
     if (this.#considering) {
       this.#again = true;
       if (eviction?.room.isShort === true) this.#endRest?.();
@@ -136,11 +87,11 @@ export class StoreCompaction {
       while (!isAborted()) {
         await this.#makeRoom();
         this.#core.assertDurable();
-        if (this.#broken !== undefined) throw this.#broken;
+        if (this.#jobs.broken !== undefined) throw this.#jobs.broken;
         const pick = this.#pick(LEAST_DEAD_PART, made);
         if (pick === undefined) return;
-        made.add(-this.#nextNumber);
-        const outcome = await this.#job(pick, 0);
+        made.add(this.#jobs.nextSegment);
+        const outcome = await this.#jobs.run(pick, 0);
         if (hasFailed(outcome)) throw outcome.error;
         onJob(outcome);
       }
@@ -149,7 +100,7 @@ export class StoreCompaction {
 
   /** The job that runs ends soon, with `ABORTED`. */
   stop(): void {
-    this.#runner.stop();
+    this.#jobs.stop();
   }
 
   /**
@@ -157,16 +108,16 @@ export class StoreCompaction {
    * after `timeoutMs`.
    */
   async close(timeoutMs: number): Promise<boolean> {
-    this.#closed = true;
+    const closing = this.#jobs.close(timeoutMs);
     this.#endRest?.();
-    const ended = await this.#runner.close(timeoutMs);
+    const ended = await closing;
     if (ended) await this.#turn;
     return ended;
   }
 
   /** Calls `listener` once nothing runs any more, after a `close` that could not wait. */
   onceEnded(listener: () => void): void {
-    this.#runner.onceEnded(listener);
+    this.#jobs.onceEnded(listener);
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -183,7 +134,7 @@ export class StoreCompaction {
       this.#skip--;
       return;
     }
-    while (!this.#closed && this.#waiting === 0 && this.#broken === undefined) {
+    while (!this.#jobs.isClosed && this.#waiting === 0 && this.#jobs.broken === undefined) {
       if (this.#core.durableLog.failure !== undefined) return;
       if (this.#core.eviction?.room.isShort === true) {
         await this.#makeRoom();
@@ -194,17 +145,17 @@ export class StoreCompaction {
       const isUrgent = this.#isUrgent();
       const rate = isUrgent ? 0 : compaction.bytesPerSecond;
       const pace = new Pace(rate);
-      const before = this.movedBytes;
+      const before = this.#jobs.movedBytes;
       const { writes } = this.#core;
       const startedMs = performance.now();
-      const outcome = await this.#job(pick, rate);
+      const outcome = await this.#jobs.run(pick, rate);
       if (hasFailed(outcome)) {
         if (outcome.error.code !== "CORRUPT") {
           this.#skip = SKIPPED_AFTER_FAILURE;
           return;
         }
       }
-      const moved = this.movedBytes - before;
+      const moved = this.#jobs.movedBytes - before;
       const isLoad = !isUrgent && moved > 0 && this.#core.writes > writes;
       const shareMs = isLoad ? (performance.now() - startedMs) * REST_FACTOR : 0;
       await this.#rest(Math.max(pace.restMs(moved), shareMs));
@@ -216,10 +167,10 @@ export class StoreCompaction {
     const { eviction, durableLog } = this.#core;
     if (eviction === undefined) return;
     const { room } = eviction;
-    this.#removeUnseen();
+    this.#jobs.removeUnseen();
     let isDeadWorthIt = true;
-    while (room.isShort && !this.#closed && durableLog.failure === undefined) {
-      if (this.#broken !== undefined) return room.refuse(this.#broken);
+    while (room.isShort && !this.#jobs.isClosed && durableLog.failure === undefined) {
+      if (this.#jobs.broken !== undefined) return room.refuse(this.#jobs.broken);
       const dead: Pick | undefined = isDeadWorthIt
         ? this.#pick(LEAST_GAIN_PART, undefined)
         : undefined;
@@ -229,7 +180,7 @@ export class StoreCompaction {
         if (!eviction.expectsRoom) room.refuse(undefined);
         return;
       }
-      const outcome = await this.#job(pick, 0);
+      const outcome = await this.#jobs.run(pick, 0);
       if (hasFailed(outcome)) {
         const { code } = outcome.error;
         if (code === "CORRUPT" || code === "ABORTED") continue;
@@ -251,7 +202,7 @@ export class StoreCompaction {
   /** Keeps no program alive, and lets `Store.compact` begin. */
   async #rest(ms: number): Promise<void> {
     const isShort = this.#core.eviction?.room.isShort === true;
-    if (ms < 1 || this.#closed || this.#waiting > 0 || isShort) return;
+    if (ms < 1 || this.#jobs.isClosed || this.#waiting > 0 || isShort) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     Deno.unrefTimer(timer);
@@ -271,13 +222,11 @@ export class StoreCompaction {
       searchAlways: made !== undefined,
       below: this.#sealedBelow(),
       isExcluded: (segment) =>
-        this.#damaged.has(segment) || made?.has(segment) === true || snapshots.needs(segment) ||
+        this.#jobs.isDamaged(segment) || made?.has(segment) === true || snapshots.needs(segment) ||
         // What is copied must fit into the room that is kept for it.
         (eviction !== undefined && segments.liveBytesOf(segment) > options.slabBytes),
-      mayDropTombstones: (segment) => {
-        const since = this.#removedBytes - (this.#madeAt.get(segment) ?? 0);
-        return made !== undefined || since > segments.bytesOf(segment);
-      },
+      mayDropTombstones: (segment) =>
+        made !== undefined || this.#jobs.removedSince(segment) > segments.bytesOf(segment),
     });
   }
 
@@ -293,177 +242,7 @@ export class StoreCompaction {
 
   #isUsable(segment: number): boolean {
     const { segments, snapshots } = this.#core;
-    return segments.newestIn(segment) < this.#sealedBelow() && !this.#damaged.has(segment) &&
+    return segments.newestIn(segment) < this.#sealedBelow() && !this.#jobs.isDamaged(segment) &&
       !snapshots.needs(segment);
-  }
-
-  async #job(
-    pick: Pick | SievePick,
-    bytesPerSecond: number,
-  ): Promise<JobReport | CompactionFailure> {
-    const core = this.#core;
-    const { segments, index, identity, directory } = core;
-    const number = this.#nextNumber++;
-    const file = (segment: number) => ({ segment, path: segments.pathOf(segment) });
-    const outcome = await this.#runner.run({
-      directory,
-      storeId: identity.storeId,
-      hashSecret: identity.hashSecret,
-      sources: pick.sources.map(file),
-      others: pick.others.map(file),
-      searchOthers: pick.searchOthers,
-      number,
-      upTo: pick.upTo,
-      leaveFile: pick.leaveFile,
-      bytesPerSecond,
-      ...("order" in pick ? { sieve: pick.order } : {}),
-    }, () => index.share());
-    index.unshare();
-    if (hasFailed(outcome)) {
-      // The store was cleared meanwhile: the sources are gone, and there is nothing to be done.
-      return core.index === index ? this.#failed(outcome, pick) : NOTHING;
-    }
-    this.movedBytes += outcome.bytes;
-    // At once: the next image of the index, and the next compaction, must know of the file.
-    if (core.index === index && outcome.file !== undefined) {
-      segments.add(-number, { ...outcome.file, upTo: pick.upTo });
-      segments.live.lost(-number, outcome.file.putBytes);
-      this.#madeAt.set(-number, this.#removedBytes);
-    }
-    return await core.forCompaction(() => this.#commit(pick, number, outcome, index));
-  }
-
-  /** The new file is durable. From here on the files of the store change. */
-  async #commit(
-    pick: Pick,
-    number: number,
-    result: CompactionResult,
-    index: HashIndex,
-  ): Promise<JobReport | CompactionFailure> {
-    const core = this.#core;
-    const report = { madeFiles: 0, removedFiles: 0, freedBytes: 0 };
-    const done = () => {
-      const { records: copiedRecords, droppedTombstones } = result;
-      this.freedBytes += report.freedBytes;
-      return { ...report, copiedRecords, droppedTombstones };
-    };
-    if (core.index !== index) {
-      // The store was cleared meanwhile: the file is void, as its sources are.
-      this.#removeVoid(compactedName(pick.upTo, number));
-      return done();
-    }
-    // Of the dead records that go, some may be so by what is not durable yet.
-    const hasDead = result.sieve === undefined ||
-      pick.sources.some((segment) => core.segments.live.deadOf(segment) > 0);
-    if (result.file !== undefined) {
-      report.madeFiles = 1;
-      report.freedBytes -= result.file.fileBytes;
-      await moveEntries(core, result.moves, -number);
-    }
-    try {
-      // What has replaced a dead record must be durable before that record goes.
-      if (hasDead) await core.durableLog.flush();
-    } catch (error) {
-      return this.#failed({ error: error as FlagstoneError, leftDoubt: false }, pick);
-    }
-    if (this.#closed) return done();
-    const { segments } = core;
-    if (result.sieve !== undefined) {
-      if (result.sieve.passed) {
-        return { ...done(), sieved: { made: undefined, keys: 0, bytes: 0, freedBytes: 0, result } };
-      }
-      const went = await this.#letGo(pick, result.sieve.evicted);
-      if (hasFailed(went)) return this.#failed(went, pick);
-      report.removedFiles = pick.sources.length;
-      report.freedBytes += went.freedBytes;
-      this.jobs++;
-      const made = result.file === undefined ? undefined : -number;
-      return { ...done(), sieved: { ...went, freedBytes: report.freedBytes, made, result } };
-    }
-    const { snapshots } = core;
-    const removed: string[] = [];
-    let removedBytes = 0;
-    for (const segment of pick.sources) {
-      // It has something that was overwritten since it was looked at, and a snapshot sees that. What
-      // comes after it in the order of removal stays, too: that order is what deletes rely on.
-      if (snapshots.needs(segment)) break;
-      removed.push(segments.nameOf(segment));
-      removedBytes += segments.bytesOf(segment);
-      if (core.imaged.has(segment)) core.imaged = new Set();
-      segments.remove(segment);
-    }
-    report.freedBytes += removedBytes;
-    this.#removedBytes += removedBytes;
-    this.removingBytes += removedBytes;
-    const failure = await this.#runner.remove(core.directory, removed);
-    if (failure !== undefined) return this.#failed(failure, pick);
-    this.removingBytes -= removedBytes;
-    report.removedFiles = removed.length;
-    this.jobs++;
-    return done();
-  }
-
-  /** Removes the files of segments, and then the keys that are still there: nobody sees them missing before. */
-  async #letGo(
-    pick: Pick,
-    evicted: Int32Array,
-  ): Promise<{ keys: number; bytes: number; freedBytes: number } | CompactionFailure> {
-    const { directory, segments, snapshots, imaged } = this.#core;
-    if (pick.sources.some((segment) => imaged.has(segment))) this.#core.imaged = new Set();
-    try {
-      for (const segment of pick.sources) segments.letGo(segment);
-    } catch (error) {
-      if (!(error instanceof FlagstoneError)) throw error;
-      for (const segment of pick.sources) segments.keep(segment);
-      return { error, leftDoubt: false };
-    }
-    const names = pick.sources.map((segment) => segments.nameOf(segment));
-    const failure = await this.#runner.remove(directory, names);
-    if (failure !== undefined) return failure;
-    const went = await dropEntries(this.#core, evicted, new Set(pick.sources));
-    // Else more would go than has to.
-    await this.#core.blobs.settled();
-    let freedBytes = 0;
-    for (const segment of pick.sources) {
-      freedBytes += segments.bytesOf(segment);
-      // A snapshot that was opened meanwhile may see something: then the file is there until it ends.
-      if (!snapshots.needs(segment)) segments.remove(segment);
-    }
-    this.#removedBytes += freedBytes;
-    return { ...went, freedBytes };
-  }
-
-  /** Segments whose files are gone, and that snapshots saw which have ended. */
-  #removeUnseen(): void {
-    const { segments, snapshots } = this.#core;
-    if (this.#broken !== undefined) return;
-    for (const segment of [...segments.going]) {
-      if (!snapshots.needs(segment)) segments.remove(segment);
-    }
-  }
-
-  #failed(failure: CompactionFailure, pick: Pick): CompactionFailure {
-    const { error, leftDoubt } = failure;
-    if (leftDoubt) this.#broken = error;
-    if (error.code !== "ABORTED") this.failures++;
-    if (error.code === "CORRUPT") {
-      const { segments } = this.#core;
-      for (const segment of [...pick.sources, ...pick.others]) {
-        if (segments.has(segment) && segments.pathOf(segment) === error.path) {
-          this.#damaged.add(segment);
-        }
-      }
-    }
-    return failure;
-  }
-
-  /** Best done at once; else the next open does it. */
-  #removeVoid(name: string): void {
-    const { directory, options: { fs } } = this.#core;
-    try {
-      fs.removeAll(joinPath(directory, name));
-    } catch {
-      // It does not count, whether it is there or not.
-    }
   }
 }

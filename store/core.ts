@@ -32,7 +32,7 @@ import { PendingWrites, type PreparedWrite } from "./pending_writes.ts";
 import { StoreCompaction } from "./compaction.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import { Snapshots } from "./snapshots.ts";
-import type { DegradedStats, RecoveryReport } from "./types.ts";
+import type { DegradedStats, RecoveryReport } from "./stats_types.ts";
 import { OpenStreams } from "./value_stream.ts";
 
 /** Parts of a {@linkcode StoreCore}, made by `open`. */

@@ -12,7 +12,7 @@ import {
 import type { StoreCore } from "./core.ts";
 import { DegradedEvent, FailureEvent, RotationEvent } from "./events.ts";
 import { KeyBuffer } from "./keys.ts";
-import type { DegradedStats } from "./types.ts";
+import type { DegradedStats } from "./stats_types.ts";
 
 /** The log of `core` has failed: the store takes no more writes, or goes on without it, as the options say. */
 export function logFailed(core: StoreCore, error: FlagstoneError): void {

@@ -1,6 +1,6 @@
 import type { FlagstoneError } from "../errors/mod.ts";
 import type { SlowOperation } from "../vfs/mod.ts";
-import type { RecoveryReport } from "./types.ts";
+import type { RecoveryReport } from "./stats_types.ts";
 
 /** A slab was full: from now on writes go to the next one. */
 export class RotationEvent extends Event {

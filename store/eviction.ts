@@ -11,7 +11,7 @@ import type { EventSource } from "./event_source.ts";
 import { EvictedEvent } from "./events.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { Snapshots } from "./snapshots.ts";
-import type { EvictionStats } from "./types.ts";
+import type { EvictionStats } from "./stats_types.ts";
 
 /** Segments are copied to make room only if this part of them comes back: else the hand just passes them. */
 export const LEAST_GAIN_PART = 0.25;

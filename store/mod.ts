@@ -28,4 +28,6 @@ export {
 } from "./events.ts";
 export { Snapshot } from "./snapshot.ts";
 export { Store } from "./store.ts";
+export type * from "./maintenance_types.ts";
+export type * from "./stats_types.ts";
 export type * from "./types.ts";

@@ -22,7 +22,7 @@ import { salvageBlobs } from "./salvage_blobs.ts";
 import { salvageIdentity } from "./salvage_identity.ts";
 import { SegmentSet } from "./segment_set.ts";
 import { Store } from "./store.ts";
-import type { SalvagedFile } from "./types.ts";
+import type { SalvagedFile } from "./stats_types.ts";
 
 /**
  * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,

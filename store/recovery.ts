@@ -41,7 +41,7 @@ import {
 } from "./index_image.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { SegmentSet } from "./segment_set.ts";
-import type { RecoveryReport } from "./types.ts";
+import type { RecoveryReport } from "./stats_types.ts";
 
 /** What the files of a store add up to. */
 export interface Recovered {

@@ -22,7 +22,8 @@ import { INDEX_FILE } from "./index_image.ts";
 import { KeyBuffer } from "./keys.ts";
 import { setAside, writeKept } from "./salvage_files.ts";
 import { findGoodRecords, type GoodRecords } from "./salvage_scan.ts";
-import type { Key, SalvagedFile } from "./types.ts";
+import type { SalvagedFile } from "./stats_types.ts";
+import type { Key } from "./types.ts";
 
 const FOREIGN = "it is of another store, or was renamed";
 

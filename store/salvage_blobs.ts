@@ -11,7 +11,8 @@ import type { StoreCore } from "./core.ts";
 import { KeyBuffer } from "./keys.ts";
 import { setAside } from "./salvage_files.ts";
 import type { Store } from "./store.ts";
-import type { Key, SalvagedFile } from "./types.ts";
+import type { SalvagedFile } from "./stats_types.ts";
+import type { Key } from "./types.ts";
 
 /** So much of a large value is read at a time; whole pieces. */
 const PART_BYTES = 4 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { rewriteIdentity, STORE_KIND } from "../log/mod.ts";
 import { type Fs, joinPath, readFile, syncDirectory } from "../vfs/mod.ts";
 import { FILE_HEADER_BYTES, parseFileName, readFileHeader, STORE_ID_BYTES } from "../wal/mod.ts";
 import { ASIDE_SUFFIX } from "./salvage_files.ts";
-import type { SalvagedFile } from "./types.ts";
+import type { SalvagedFile } from "./stats_types.ts";
 
 /**
  * Writes the STORE file anew, which is damaged: the id of the store is in every log and segment, and

@@ -1,7 +1,6 @@
 import { SlotState, Word } from "../wal/mod.ts";
-import { compactionStats } from "./compact.ts";
 import type { StoreCore } from "./core.ts";
-import type { StoreStats } from "./types.ts";
+import type { StoreStats } from "./stats_types.ts";
 
 /** See `Store.stats`. */
 export function statsOf(core: StoreCore): StoreStats {
@@ -21,7 +20,7 @@ export function statsOf(core: StoreCore): StoreStats {
     blobBytes: core.blobs.bytes,
     liveBytes: segments.liveBytes,
     deadBytes: segments.deadBytes,
-    compaction: compactionStats(core.compaction),
+    compaction: core.compaction.stats,
     eviction: core.eviction?.stats,
     snapshots: core.snapshots.size,
     snapshotEntries: core.snapshots.entries,

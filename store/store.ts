@@ -9,11 +9,16 @@ import { readMany } from "./read_many.ts";
 import { ReadPath } from "./read_path.ts";
 import { listConsistently, Snapshot } from "./snapshot.ts";
 import type {
-  BatchOperation,
   CheckpointOptions,
   CheckpointReport,
   CompactOptions,
   CompactReport,
+  VerifyOptions,
+  VerifyReport,
+} from "./maintenance_types.ts";
+import type { StoreStats } from "./stats_types.ts";
+import type {
+  BatchOperation,
   DeleteOptions,
   Entry,
   Key,
@@ -21,13 +26,10 @@ import type {
   ListOptions,
   PutOptions,
   PutValue,
-  StoreStats,
   StreamOptions,
   UpdateOptions,
   Value,
   ValueOptions,
-  VerifyOptions,
-  VerifyReport,
 } from "./types.ts";
 import { statsOf } from "./stats.ts";
 import { verifyStore } from "./verify.ts";

@@ -23,7 +23,7 @@ import {
 } from "../wal/mod.ts";
 import type { StoreCore } from "./core.ts";
 import { checkLongOptions, refuseAborted } from "./long_options.ts";
-import type { VerifyOptions, VerifyProblem, VerifyReport } from "./types.ts";
+import type { VerifyOptions, VerifyProblem, VerifyReport } from "./maintenance_types.ts";
 import { IndexCheck } from "./verify_index.ts";
 
 const PIECE_BYTES = 4 * 1024 * 1024;

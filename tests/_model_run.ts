@@ -1,76 +1,10 @@
 import assert from "node:assert/strict";
 import { FlagstoneError, open, type PutOptions, type Snapshot, type Store } from "../mod.ts";
-import { compareBytes } from "../segment/mod.ts";
-import { CrashFs, DenoFs, type Fs, InterceptFs } from "../vfs/mod.ts";
-import {
-  assertSame,
-  type FoundEntry,
-  isSame,
-  keyBytes,
-  type ModelEntry,
-  ModelState,
-  shown,
-} from "./_model.ts";
+import { assertSame, isSame, type ModelEntry, ModelState, shown } from "./_model.ts";
+import { allOf, checkEverything, checkKey, checkList, checkSnapshot } from "./_model_checks.ts";
+import type { Disk } from "./_model_disk.ts";
 import { type Asked, KEYS, type Put, type Step } from "./_model_steps.ts";
-import { collect, failsWith, noise, SMALL } from "./_support.ts";
-
-/** A disk that can lose power: what survives is on the one that `crash` returns. */
-export interface Disk {
-  readonly fs: Fs;
-  readonly root: string;
-  crash(seed: number): Disk;
-}
-
-/** A disk in memory. */
-export function memoryDisk(fs: CrashFs = new CrashFs()): Disk {
-  const power = new Power(fs);
-  return {
-    fs: power.fs,
-    root: "/root",
-    crash(seed) {
-      power.isOff = true;
-      return memoryDisk(fs.crashClone({ seed }));
-    },
-  };
-}
-
-/** A disk of real files below `root`, which a crash rewrites. */
-export function realDisk(root: string, fs?: CrashFs): Disk {
-  const crashing = fs ?? new CrashFs({ over: new DenoFs(), root });
-  const power = new Power(crashing);
-  return {
-    fs: power.fs,
-    root,
-    crash(seed) {
-      power.isOff = true;
-      crashing.crash({ seed });
-      return realDisk(root, crashing);
-    },
-  };
-}
-
-/** Nothing that a store does after its crash reaches the disk. */
-class Power {
-  isOff = false;
-  readonly fs: Fs;
-
-  constructor(inner: Fs) {
-    const check = () => {
-      if (this.isOff) throw new FlagstoneError("IO", "The power is off.");
-    };
-    this.fs = new InterceptFs("power", inner, {
-      call: (operation, run) => {
-        // Handles of a dead program are closed by the system.
-        if (operation.kind !== "close") check();
-        return run();
-      },
-      callAsync: async (_operation, run) => {
-        check();
-        return await run();
-      },
-    });
-  }
-}
+import { failsWith, noise, SMALL } from "./_support.ts";
 
 function valueOf({ size, seed, compress }: Put): Uint8Array {
   return compress ? new Uint8Array(size).fill(seed) : noise(size, seed);
@@ -150,9 +84,9 @@ export class ModelRun {
         }
         return;
       case "read":
-        return await this.#read(step.key);
+        return await checkKey(this.#store, this.#present, this.#now, KEYS[step.key]!);
       case "list":
-        return await this.#list(step);
+        return await checkList(this.#store, this.#present, this.#now, step);
       case "tick":
         this.#now += step.ms;
         return await this.#checkAll("later");
@@ -217,21 +151,9 @@ export class ModelRun {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  /** A snapshot shows what was there when it was made, whatever came since. */
   async #look(nth: number): Promise<void> {
     const one = this.#snapshots[nth];
-    if (one === undefined) return;
-    const { snapshot, state, now } = one;
-    const expected = state.list(now);
-    assertSame(expected, await allOf(snapshot), `snapshot ${nth}`);
-    const backwards = await collect(snapshot.list({ reverse: true }));
-    assert.deepEqual(backwards.map(({ key }) => key), expected.map(({ key }) => key).reverse());
-    for (const key of KEYS) {
-      const entry = state.get(key, now);
-      assert.deepEqual(snapshot.getSync(key), entry?.value);
-      assert.equal(await snapshot.has(key), entry !== undefined);
-      assert.equal((await snapshot.getEntry(key))?.version, entry?.version);
-    }
+    if (one !== undefined) await checkSnapshot(one.snapshot, one.state, one.now, `snapshot ${nth}`);
   }
 
   /** The store is closed, cleared or dead. */
@@ -375,53 +297,6 @@ export class ModelRun {
     if (durability === "synced") this.#durable();
   }
 
-  async #read(index: number): Promise<void> {
-    const key = KEYS[index]!;
-    const expected = this.#present.get(key, this.#now);
-    const store = this.#store;
-    assert.deepEqual(await store.get(key), expected?.value);
-    assert.deepEqual(store.getSync(key), expected?.value);
-    assert.equal(await store.has(key), expected !== undefined);
-    const offset = (expected?.value.length ?? 0) >> 1;
-    const part = store.stream(key, { offset });
-    const bytes = part && await new Response(part).bytes();
-    assert.deepEqual(bytes, expected && new Uint8Array(expected.value.subarray(offset)));
-    const entry = await store.getEntry(key);
-    assert.equal(entry?.version, expected?.version);
-    assert.equal(entry?.expiresAt ?? 0, expected?.expiresAt ?? 0);
-    const all = KEYS.map((one) => this.#present.get(one, this.#now)?.value);
-    assert.deepEqual(await store.getMany(KEYS), all);
-  }
-
-  async #list({ prefix, start, end, reverse, limit }: Step & { type: "list" }): Promise<void> {
-    const bound = (index: number | undefined) => index === undefined ? undefined : KEYS[index]!;
-    const [prefixKey, startKey, endKey] = [bound(prefix), bound(start), bound(end)];
-    const found = await collect(this.#store.list({
-      ...(prefixKey === undefined ? {} : { prefix: prefixKey }),
-      ...(startKey === undefined ? {} : { start: startKey }),
-      ...(endKey === undefined ? {} : { end: endKey }),
-      ...(limit === undefined ? {} : { limit }),
-      reverse,
-    }));
-    const expected = this.#present.list(this.#now).filter(({ key }) => {
-      const bytes = keyBytes(key);
-      const from = prefixKey === undefined ? undefined : keyBytes(prefixKey);
-      return (from === undefined || from.every((byte, i) => bytes[i] === byte)) &&
-        (startKey === undefined || compareBytes(bytes, keyBytes(startKey)) >= 0) &&
-        (endKey === undefined || compareBytes(bytes, keyBytes(endKey)) < 0);
-    });
-    if (reverse) expected.reverse();
-    assert.deepEqual(
-      found.map(({ key, version, size, expiresAt = 0 }) => ({ key, version, size, expiresAt })),
-      expected.slice(0, limit).map(({ key, version, value, expiresAt }) => ({
-        key,
-        version,
-        size: value.length,
-        expiresAt,
-      })),
-    );
-  }
-
   async #checkpoint(): Promise<void> {
     const directory = `${this.#disk.root}/copy-${++this.#checkpoints}`;
     await this.#store.checkpoint(directory);
@@ -433,11 +308,7 @@ export class ModelRun {
   }
 
   async #checkAll(where: string): Promise<void> {
-    assertSame(this.#present.list(this.#now), await allOf(this.#store), where);
-    const entries = this.#present.list(this.#now);
-    const { keys, expiry } = this.#store.stats();
-    const expiring = entries.filter(({ expiresAt }) => expiresAt !== 0).length;
-    assert.deepEqual([keys, expiry.keys], [entries.length, expiring]);
+    await checkEverything(this.#store, this.#present, this.#now, where);
   }
 
   async #crash(seed: number): Promise<void> {
@@ -459,12 +330,4 @@ export class ModelRun {
     for (const { key, version } of found) survivor.get(key, this.#now)!.version = version;
     assert.equal(this.#store.stats().keys, found.length);
   }
-}
-
-async function allOf(store: Store | Snapshot): Promise<FoundEntry[]> {
-  const all: FoundEntry[] = [];
-  for (const { key, version, expiresAt = 0 } of await collect(store.list())) {
-    all.push({ key, version, expiresAt, value: (await store.get(key))! });
-  }
-  return all;
 }

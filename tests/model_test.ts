@@ -4,7 +4,8 @@
  * so that a failure is by the change that it came with; new ones: `deno task fuzz --seconds=60`.
  */
 import fc from "fast-check";
-import { memoryDisk, ModelRun, realDisk } from "./_model_run.ts";
+import { memoryDisk, realDisk } from "./_model_disk.ts";
+import { ModelRun } from "./_model_run.ts";
 import { anyStep } from "./_model_steps.ts";
 import { inTempDir } from "./_support.ts";
 

@@ -1,7 +1,8 @@
 /** The model test for as long as one likes: `deno task fuzz --seconds=60 --seed=7 --real`. */
 import fc from "fast-check";
 import { parseArgs } from "node:util";
-import { memoryDisk, ModelRun, realDisk } from "../_model_run.ts";
+import { memoryDisk, realDisk } from "../_model_disk.ts";
+import { ModelRun } from "../_model_run.ts";
 import { anyStep } from "../_model_steps.ts";
 import { inTempDir } from "../_support.ts";
 

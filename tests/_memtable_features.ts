@@ -124,7 +124,7 @@ export const memtableFeatures: readonly Feature[] = [
     feature: "XL values: at most 2 × WriteBufferSize, then rotation",
     by: [
       "memtable_bugs: B10: values of any size need one slab each, and leave no segment without a record",
-      "blobs: put() of a stream stores what it brings, short or long, and returns its version",
+      "blobs_stream: put() of a stream stores what it brings, short or long, and returns its version",
     ],
     not: "there is no limit, and a large value causes no rotation",
   },

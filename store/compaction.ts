@@ -176,8 +176,8 @@ export class StoreCompaction {
         : undefined;
       const pick = dead ?? eviction.next((segment) => this.#isUsable(segment));
       if (pick === undefined) {
-        // A segment that comes, or a file that goes, has this called again.
-        if (!eviction.expectsRoom) room.refuse(undefined);
+        // A segment that comes, a file that goes, or one that is complete, has this called again.
+        if (!eviction.expectsRoom && !room.isWriting) room.refuse(undefined);
         return;
       }
       const outcome = await this.#jobs.run(pick, 0);

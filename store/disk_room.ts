@@ -39,6 +39,8 @@ export class DiskRoom {
   readonly mostBytes: number;
   readonly #parts: DiskRoomParts;
   #writing = 0;
+  /** Files that are being written, those that wait for room among them. */
+  #claims = 0;
   /** What the log needs and did not get. */
   #slab = 0;
   readonly #waiters: { bytes: number; resolve: () => void; reject: (error: unknown) => void }[] =
@@ -74,6 +76,11 @@ export class DiskRoom {
     return this.#waiters.length > 0 || this.#parts.log.space.length > 0;
   }
 
+  /** True while a file is being written that waits for nothing: when it is done, it may go, or something for it. */
+  get isWriting(): boolean {
+    return this.#claims > this.#waiters.length;
+  }
+
   /** So many bytes must go. */
   get missingBytes(): number {
     const waiting = this.#waiters[0]?.bytes ?? 0;
@@ -103,15 +110,20 @@ export class DiskRoom {
   /** Begins a claim for a file. */
   claim(): RoomClaim {
     let claimed = 0;
+    let isOpen = false;
     return {
       take: async (bytes, signal) => {
         if (claimed + bytes > this.mostBytes) throw this.#tooLarge(claimed + bytes);
+        if (!isOpen) this.#claims++;
+        isOpen = true;
         await this.#take(bytes, signal);
         claimed += bytes;
       },
       end: () => {
         this.#writing -= claimed;
         claimed = 0;
+        if (isOpen) this.#claims--;
+        isOpen = false;
         this.serve();
       },
     };

@@ -1,6 +1,7 @@
 import { FlagstoneError } from "../errors/mod.ts";
 import type { LogWriter } from "../log/mod.ts";
 import { orAborted } from "./aborting.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** What a {@linkcode DiskRoom} works with. */
 export interface DiskRoomParts {
@@ -19,6 +20,8 @@ export interface DiskRoomParts {
 export interface RoomClaim {
   /** Resolves when there is room for `bytes` more. Rejects with `TOO_LARGE`, `NO_SPACE`, `ABORTED`. */
   take(bytes: number, signal: AbortSignal | undefined): Promise<void>;
+  /** The file is complete; its record is about to go into the log. */
+  complete(): void;
   /** The file is known by now, or gone. */
   end(): void;
 }
@@ -111,6 +114,12 @@ export class DiskRoom {
   claim(): RoomClaim {
     let claimed = 0;
     let isOpen = false;
+    const close = () => {
+      if (!isOpen) return;
+      isOpen = false;
+      this.#claims--;
+      if (this.isAwaited && this.isShort) this.#parts.onShort();
+    };
     return {
       take: async (bytes, signal) => {
         if (claimed + bytes > this.mostBytes) throw this.#tooLarge(claimed + bytes);
@@ -119,11 +128,14 @@ export class DiskRoom {
         await this.#take(bytes, signal);
         claimed += bytes;
       },
+      complete: () => {
+        // By then its record is in the log, or waits for room there, as others do.
+        nextTurn().then(close);
+      },
       end: () => {
         this.#writing -= claimed;
         claimed = 0;
-        if (isOpen) this.#claims--;
-        isOpen = false;
+        close();
         this.serve();
       },
     };

@@ -124,6 +124,7 @@ class Reception {
       if (this.#file === undefined) return { value: this.#join() };
       await this.#write(0);
       const file = await this.#file.finish();
+      this.#claim?.complete();
       this.#core.blobs.writer.free(this.#piece);
       return { file };
     } catch (error) {

@@ -161,6 +161,7 @@ export class WriteQueue {
       }
       throwIfAborted(signal);
       const reference = await file.finish();
+      claim?.complete();
       pointTo(write, reference);
       return reference;
     } catch (error) {

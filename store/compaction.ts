@@ -1,4 +1,5 @@
 import { hasFailed, Pace } from "../compaction/mod.ts";
+import type { FlagstoneError } from "../errors/mod.ts";
 import { SlotState, SlotWord } from "../wal/mod.ts";
 import type { CompactedStore } from "./compacted_store.ts";
 import { CompactionJobs, type JobReport } from "./compaction_jobs.ts";
@@ -169,6 +170,7 @@ export class StoreCompaction {
     const { room } = eviction;
     this.#jobs.removeUnseen();
     let isDeadWorthIt = true;
+    let isSynced = false;
     while (room.isShort && !this.#jobs.isClosed && durableLog.failure === undefined) {
       if (this.#jobs.broken !== undefined) return room.refuse(this.#jobs.broken);
       const dead: Pick | undefined = isDeadWorthIt
@@ -177,8 +179,18 @@ export class StoreCompaction {
       const pick = dead ?? eviction.next((segment) => this.#isUsable(segment));
       if (pick === undefined) {
         // A segment that comes, a file that goes, or one that is complete, has this called again.
-        if (!eviction.expectsRoom && !room.isWriting) room.refuse(undefined);
-        return;
+        if (eviction.expectsRoom || room.isWriting) return;
+        if (isSynced) return room.refuse(undefined);
+        // The file of a large value that was overwritten goes once what replaced it is durable.
+        isSynced = true;
+        try {
+          await durableLog.flush();
+        } catch (error) {
+          return room.refuse(error as FlagstoneError);
+        }
+        await this.#core.blobs.settled();
+        room.serve();
+        continue;
       }
       const outcome = await this.#jobs.run(pick, 0);
       if (hasFailed(outcome)) {

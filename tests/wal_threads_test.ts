@@ -51,6 +51,8 @@ for (
       {
         await using wal = await Wal.open(`${dir}/wal`, { segmentBytes: 1024 * 1024 });
         await appendFromWorkers(wal, { durability, count, window });
+        // The owner hears a moment later of what was made durable for others.
+        await wal.sync();
         assert(wal.durable >= wal.end, `${wal.durable} of ${wal.end}`);
         checkRecords(wal, count);
       }

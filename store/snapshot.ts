@@ -69,10 +69,13 @@ export class Snapshot implements Disposable {
   }
 
   /** As `Store.get`. */
-  // deno-lint-ignore require-await -- what it throws becomes a rejection
-  async get(key: Key): Promise<Uint8Array | undefined> {
-    this.#assertOpen();
-    return this.#reads.get(key);
+  get(key: Key): Promise<Uint8Array | undefined> {
+    try {
+      this.#assertOpen();
+      return this.#reads.get(key);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** As `Store.getSync`. */
@@ -105,10 +108,13 @@ export class Snapshot implements Disposable {
   }
 
   /** As `Store.has`. */
-  // deno-lint-ignore require-await -- what it throws becomes a rejection
-  async has(key: Key): Promise<boolean> {
-    this.#assertOpen();
-    return this.#reads.has(key);
+  has(key: Key): Promise<boolean> {
+    try {
+      this.#assertOpen();
+      return Promise.resolve(this.#reads.has(key));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** As `Store.stream`. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import { type ErrorCode, FlagstoneError, open, type OpenOptions, type Store } from "../mod.ts";
 import { DenoFs, dirName, type Fs, MemFs, serveFs, syncDirectory, VirtualFs } from "../vfs/mod.ts";
 
@@ -57,6 +58,9 @@ export function placeOn(fs: Fs, dir: string): Place {
 export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
+
+/** Others get a turn of the event loop: whatever is due is done. Nothing waits for time to pass. */
+export const turn = (): Promise<void> => setImmediate();
 
 /** Text of bytes. */
 export function text(value: Uint8Array | undefined): string | undefined {

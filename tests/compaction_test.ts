@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import type { Store } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
-import { collect, failsWith, filesOf, noise, type Place, placeOn, testStore } from "./_support.ts";
+import {
+  collect,
+  failsWith,
+  filesOf,
+  noise,
+  type Place,
+  placeOn,
+  testStore,
+  turn,
+} from "./_support.ts";
 
 const MANUAL = { compaction: "manual" } as const;
 
@@ -152,7 +161,7 @@ testStore(
       assert.deepEqual(await store.get(keyOf(at)), value(at, at % 2 === 0 ? 1 : 0));
       assert.deepEqual(store.getSync(keyOf(at)), value(at, at % 2 === 0 ? 1 : 0));
       assert.deepEqual(await large, value(7, 0));
-      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      await turn();
     }
     assert((await compacting).removedFiles > 0);
     for await (const { key } of listing) listed.push(key);
@@ -192,11 +201,14 @@ testStore("close() ends a compaction, and the next open has everything", async (
   for (let round = 0; round < 4; round++) {
     const store = await place.open(MANUAL);
     await each(200, (i) => store.put(keyOf(i), noise(1000, round * 200 + i)));
-    const compacting = store.compact().then(
-      () => {},
+    const job = Promise.withResolvers<void>();
+    const compacting = store.compact({ onProgress: () => job.resolve() }).then(
+      () => job.resolve(),
       (error) => assert.match(error.code, /CLOSED|ABORTED/),
     );
-    for (let i = 0; i < round; i++) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    // At once, a little later, later, and after the first job.
+    if (round === 3) await job.promise;
+    else for (let i = 0; i < round * round * 10; i++) await turn();
     await store.close();
     await compacting;
     await using reopened = await place.open(MANUAL);

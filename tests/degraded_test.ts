@@ -4,7 +4,7 @@ import { DegradedEvent, FlagstoneError, open, type OpenOptions, type Store } fro
 import { openWith } from "../store/mod.ts";
 import { CrashFs, FaultFs, type FsOperationKind, MemFs, serveFs } from "../vfs/mod.ts";
 import { InlineHost } from "../workers/mod.ts";
-import { collect, failsWith, noise, placeOn, SMALL, text } from "./_support.ts";
+import { collect, failsWith, noise, placeOn, SMALL, text, turn } from "./_support.ts";
 
 const CACHE: OpenOptions = { onWriteFailure: "memory" };
 
@@ -51,7 +51,7 @@ for (const on of ["writeAt", "syncData", "create", "rename", "openDir"] as const
         ]),
       );
       // Those that are made ahead of need fail a moment later.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await turn();
     }
     store.addEventListener("degraded", (event) => {
       assert(event instanceof DegradedEvent);

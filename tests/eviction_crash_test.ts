@@ -8,7 +8,7 @@ import { timingSafeEqual } from "node:crypto";
 import { type ErrorCode, FlagstoneError, open, type Store } from "../mod.ts";
 import { testCrashes } from "../testing/mod.ts";
 import { type Fault, FaultFs, type Fs, type FsOperationKind, MemFs } from "../vfs/mod.ts";
-import { noise, randomOf } from "./_support.ts";
+import { noise, randomOf, turn } from "./_support.ts";
 
 const DIR = "/store";
 const UNBOUNDED = { slabBytes: 64 * 1024, slabs: 2, compaction: "manual" } as const;
@@ -73,7 +73,7 @@ async function load(
     const other = Math.floor(random() * KEYS);
     if (await store.get(keyOf(other)) === undefined) promise({ type: "missing", key: other });
     await store.get(keyOf(Math.floor(random() * 20)));
-    if (value % 10 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    if (value % 10 === 0) await turn();
   }
 }
 

@@ -92,6 +92,7 @@ function asDurable(events: readonly HistoryEvent[], fault: Fault): readonly Hist
   return events.map((event) => event.type === "acknowledged" ? { ...event, durable: true } : event);
 }
 
+/** The bound of "nothing hangs": it only ever fires in a test that has failed. */
 async function orHangs<T>(work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error("it hangs")), HANGS_MS);

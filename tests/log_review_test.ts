@@ -5,10 +5,18 @@ import { attachWal, Wal } from "../log/wal_mod.ts";
 import { open } from "../mod.ts";
 import { SlabPool } from "../memtable/mod.ts";
 import { FaultFs, type Fs, MemFs } from "../vfs/mod.ts";
-import { Control, LogFileState, SegmentImage, SharedWriter, SlotWord, Word } from "../wal/mod.ts";
+import {
+  Control,
+  LogFileState,
+  SegmentImage,
+  SharedWriter,
+  SlotWord,
+  Word,
+  WriterWord,
+} from "../wal/mod.ts";
 import { SlabTable, StepResult } from "../workers/mod.ts";
 import { Engine, ENGINE_DIR, exhaust } from "./_engine.ts";
-import { failsWith, inTempDir, SMALL } from "./_support.ts";
+import { failsWith, inTempDir, SMALL, turn } from "./_support.ts";
 import { openOn } from "./_wal_support.ts";
 
 const zeros = (bytes: number) => new Uint8Array(bytes);
@@ -223,7 +231,12 @@ Deno.test("attached threads that live answer, and keep their registrations", () 
     using other = attachWal(handle);
     const rest = Array.from({ length: 14 }, () => SharedWriter.register(control, () => 1000)!);
     assert.equal(SharedWriter.register(control, () => 1000), undefined);
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    // Woken by Atomics.waitAsync, which takes some turns of the event loop.
+    const hasAnswered = (writer: number) => {
+      const base = control.writer(writer);
+      return Atomics.load(control.words, base + WriterWord.answered) > 0;
+    };
+    while (!Array.from({ length: 15 }, (_, i) => i + 1).some(hasAnswered)) await turn();
     await other.append(zeros(1));
     const later = () => SharedWriter.register(control, () => 20_000);
     assert.equal(Array.from({ length: 15 }, later).filter((one) => one !== undefined).length, 14);
@@ -237,7 +250,7 @@ Deno.test("on one thread, what a full disk kept back is written once there is sp
   fs.arm({ on: "rename", path: /\.seg$/, fault: { kind: "error", code: "NO_SPACE" } });
   // One slab is full: its segment cannot be finished.
   for (let i = 0; i < 8; i++) await store.put(`k${i}`, zeros(9000));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   const told = Promise.withResolvers<void>();
   store.addEventListener("flush", () => told.resolve());
   fs.clear();

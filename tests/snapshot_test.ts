@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Snapshot, Store } from "../mod.ts";
-import { collect, failsWith, filesOf, noise, testStore, text } from "./_support.ts";
+import { collect, failsWith, filesOf, noise, testStore, text, turn } from "./_support.ts";
 
 const MANUAL = { compaction: "manual" } as const;
 
@@ -222,7 +222,7 @@ testStore(
       // From the end on: the compaction begins with the first ones.
       const key = keys[keys.length - 1 - overwritten++ % keys.length]!;
       await store.put(key, "new", { durability: "memory" });
-      if (overwritten % 4 === 0) await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      if (overwritten % 4 === 0) await turn();
     }
     await compacting;
     assert(overwritten > 0);

@@ -37,14 +37,17 @@ export async function putSource(
   const signals = settings.signal === undefined ? [ended.signal] : [ended.signal, settings.signal];
   const signal = AbortSignal.any(signals);
   const claim = core.eviction?.room.claim();
-  let held = true;
+  // Until the key is granted there is nothing to give up: others may have it.
+  let held = false;
   const giveUp = () => {
     if (held) core.locks.releaseKey(lock, fingerprint);
     held = false;
     ended.abort();
   };
   try {
-    await orAborted(core.locks.acquire(lock, fingerprint), settings.signal, giveUp);
+    const granted = core.locks.acquire(lock, fingerprint);
+    await orAborted(granted, settings.signal, () => core.locks.releaseKey(lock, fingerprint));
+    held = true;
     core.updates.add(giveUp);
     core.assertWritable();
     core.keys.load(key, flags);

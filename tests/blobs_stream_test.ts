@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Store } from "../mod.ts";
 import { assertBytes, isStepwise, killed } from "./_killed.ts";
 import { steered, streamOf } from "./_streams.ts";
-import { bytes, failsWith, filesOf, noise, SMALL, testStore } from "./_support.ts";
+import { bytes, failsWith, filesOf, noise, SMALL, testStore, text, turn } from "./_support.ts";
 
 const SLAB = SMALL.slabBytes!;
 /** Several pieces of 256 KiB, the last one not whole. */
@@ -184,5 +184,37 @@ testStore(
     assert(wasRefused === "BUSY" || isStepwise(place), `${wasRefused}`);
     await Promise.all(puts);
     assertBytes(await store.get("k2"), noise(LARGE, 2), "k2");
+  },
+);
+
+testStore(
+  "a stream put that is aborted while it waits gives nobody else's lock up",
+  async (place) => {
+    await using store = await place.open();
+    await store.put("n", "0");
+    const gate = Promise.withResolvers<void>();
+    const entered = Promise.withResolvers<void>();
+    const add = (wait?: Promise<void>) =>
+      store.update("n", async (old) => {
+        entered.resolve();
+        await wait;
+        return `${Number(text(old)) + 1}`;
+      });
+    const first = add(gate.promise);
+    await entered.promise;
+    const second = add();
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const stream = store.put("n", ReadableStream.from([bytes("stream")]), { signal });
+    const third = add();
+    aborter.abort();
+    await failsWith("ABORTED", stream);
+    await turn();
+    gate.resolve();
+    await Promise.all([first, second, third]);
+    assert.equal(await store.getText("n"), "3");
+    // Nor does it keep one.
+    await store.put("n", ReadableStream.from([bytes("stream")]));
+    assert.equal(await store.getText("n"), "stream");
   },
 );

@@ -45,26 +45,33 @@ export async function readMany(
     core.keys.check(key);
     return isLong && typeof key !== "string" ? new Uint8Array(key) : key;
   });
-  const found: Found[] = [];
+  const turns: Promise<(Uint8Array | undefined)[]>[] = [];
   for (let from = 0; from < own.length; from += KEYS_PER_TURN) {
     if (from > 0) await nextTurn();
     assertOpen();
-    readTurn(core, reads, own, from, found);
+    const found: Found[] = [];
+    try {
+      readTurn(core, reads, own.slice(from, from + KEYS_PER_TURN), found);
+    } finally {
+      const turn = Promise.all(found);
+      // A read may fail before all are begun, or after one of them has failed: that is heard of below, or nobody's.
+      turn.catch(() => {});
+      turns.push(turn);
+    }
   }
-  return await Promise.all(found);
+  return (await Promise.all(turns)).flat();
 }
 
-/** Reads keys from `from` on; nothing can change meanwhile. */
+/** Reads `keys`; nothing can change meanwhile. */
 function readTurn(
   core: StoreCore,
   reads: ReadPath,
   keys: readonly Key[],
-  from: number,
   found: Found[],
 ): void {
   const { index } = core;
   const wanted: Wanted[] = [];
-  for (let at = from; at < Math.min(from + KEYS_PER_TURN, keys.length); at++) {
+  for (let at = 0; at < keys.length; at++) {
     const inFile = reads.placeInFile(keys[at]!);
     if (inFile && index.length <= MOST_RUN_BYTES) {
       const { segment, offset, length } = index;

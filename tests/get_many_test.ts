@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { ArgumentError, type Key, type Store } from "../mod.ts";
 import { MemFs, type MetricsFs, withMetrics } from "../vfs/mod.ts";
-import { bytes, failsWith, filesOf, noise, placeOn, testStore } from "./_support.ts";
+import {
+  bytes,
+  failsWith,
+  filesOf,
+  noise,
+  placeOn,
+  readFile,
+  testStore,
+  turn,
+  writeFile,
+} from "./_support.ts";
 
 const COUNT = 400;
 
@@ -92,4 +102,31 @@ Deno.test("getMany() never returns a value that was damaged, and tells where", a
   const error = await failsWith("CORRUPT", store.getMany(keys));
   assert(error.path?.endsWith(segment!));
   assert.deepEqual(await store.getMany(["key:0", "key:7"]), [noise(5000, 0), noise(5000, 7)]);
+});
+
+testStore("getMany() of damaged values rejects once, whichever is found first", async (place) => {
+  const large = noise(200_000, 1);
+  const small = noise(3000, 2);
+  const options = { slabBytes: 1024 * 1024, compaction: "manual" } as const;
+  {
+    await using store = await place.open(options);
+    await store.put("large", large);
+    await store.put("small", small);
+    for (let i = 0; i < 5; i++) await store.put(`filler:${i}`, noise(300_000, i));
+  }
+  const path = filesOf(place, ".seg").map((name) => `${place.dir}/${name}`)[0]!;
+  const content = readFile(place.fs, path);
+  for (const value of [large, small]) {
+    const at = content.findIndex((_, i) =>
+      value.subarray(0, 16).every((b, k) => content[i + k] === b)
+    );
+    content[at]! ^= 1;
+  }
+  await using store = await place.open(options);
+  writeFile(place.fs, path, content);
+  // A failure that nobody hears would end the program, and fail the test.
+  await failsWith("CORRUPT", store.getMany(["large", "small"]));
+  const many = Array.from({ length: 5000 }, (_, i) => `none:${i}`);
+  await failsWith("CORRUPT", store.getMany(["large", ...many]));
+  await turn();
 });

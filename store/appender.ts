@@ -92,7 +92,7 @@ export class Appender {
       expiresAt,
     );
     const { hash } = keys;
-    if (this.#core.snapshots.isOpen) this.#core.snapshots.save(hash, sequence);
+    if (this.#core.snapshots.isOpen) this.#core.snapshots.save(hash);
     const hadValue = kind === RecordKind.put
       ? index.put(hash, sequence, slab.segment, offset, length, keys.flags)
       : index.remove(hash);

@@ -36,7 +36,7 @@ export async function dropEntries(
   const went = { keys: 0, bytes: 0 };
   await eachEntry(evicted, (hash, sequence) => {
     if (!index.find(hash) || index.sequence !== sequence || !sources.has(index.segment)) return;
-    if (snapshots.isOpen) snapshots.save(hash, snapshots.position);
+    if (snapshots.isOpen) snapshots.save(hash);
     index.remove(hash);
     segments.live.lost(index.segment, index.length);
     went.keys++;

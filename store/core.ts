@@ -158,7 +158,7 @@ export class StoreCore {
       events,
       remove: (hash, sequence) => {
         const { index, segments, snapshots } = this;
-        if (snapshots.isOpen) snapshots.save(hash, snapshots.position);
+        if (snapshots.isOpen) snapshots.save(hash);
         const removed = index.remove(hash, sequence);
         // Nothing was written, so it is the newest of its key in its own segment, too.
         if (removed) segments.live.lost(index.segment, index.length);

@@ -18,6 +18,8 @@ export interface SnapshotSource {
 export interface OpenSnapshot {
   /** Records below this sequence number are seen. */
   readonly position: number;
+  /** How many were opened before it. */
+  readonly nth: number;
   /** When it was opened, by the clock of the store: what was over then is not seen, what was not is. */
   readonly time: number;
 }
@@ -29,8 +31,8 @@ interface SavedEntry {
   readonly length: number;
   readonly flags: number;
   readonly sequence: number;
-  /** The key had it until the record of this sequence number. */
-  readonly end: number;
+  /** How many snapshots had been opened when the key lost it: later ones do not see it. */
+  readonly opened: number;
   /** When its value ends; 0 if it does not. */
   readonly expiresAt: number;
 }
@@ -54,6 +56,7 @@ export class Snapshots {
   readonly #needed = new Map<number, number>();
   /** Records below this are seen by the newest. */
   #newest = 0;
+  #opened = 0;
   #entries = 0;
 
   /** None is open yet. */
@@ -88,7 +91,7 @@ export class Snapshots {
   add(ended: (reason: string) => void): OpenSnapshot {
     const { blobs, expiry } = this.#source;
     const { position } = this;
-    const snapshot = { position, time: expiry.now() };
+    const snapshot = { position, nth: this.#opened++, time: expiry.now() };
     const release = blobs.keep((blob) => blob.version < position && blob.killedBy >= position);
     this.#open.set(snapshot, { ended, release });
     this.#newest = position;
@@ -102,10 +105,10 @@ export class Snapshots {
     if (parts === undefined) return;
     this.#open.delete(snapshot);
     parts.release();
-    const positions = Array.from(this.#open.keys(), ({ position }) => position);
-    this.isOpen = positions.length > 0;
-    this.#newest = Math.max(0, ...positions);
-    this.#forget((entry) => !positions.some((position) => isSeen(entry, position)));
+    const left = [...this.#open.keys()];
+    this.isOpen = left.length > 0;
+    this.#newest = Math.max(0, ...left.map(({ position }) => position));
+    this.#forget((entry) => !left.some((other) => isSeen(entry, other)));
   }
 
   /** Ends all: what they see goes. */
@@ -116,13 +119,14 @@ export class Snapshots {
     }
   }
 
-  /** The key of `hash` is about to get the record `end`, or to lose the one it has. */
-  save(hash: KeyHash, end: number): void {
+  /** The key of `hash` is about to get another record, or to lose the one it has. */
+  save(hash: KeyHash): void {
     const { index, expiry } = this.#source;
     if (!index.find(hash) || index.sequence >= this.#newest) return;
     const { segment, offset, length, flags, sequence } = index;
     const expiresAt = (flags & RecordFlag.expires) === 0 ? 0 : expiry.timeOf(hash);
-    const entry = { segment, offset, length, flags, sequence, end, expiresAt };
+    const opened = this.#opened;
+    const entry = { segment, offset, length, flags, sequence, opened, expiresAt };
     const key = nameOf(hash);
     const entries = this.#saved.get(key);
     if (entries === undefined) this.#saved.set(key, [entry]);
@@ -153,7 +157,7 @@ export class Snapshots {
     if (index.find(hash) && index.sequence < position) {
       return (index.flags & RecordFlag.expires) === 0 || this.#source.expiry.timeOf(hash) > time;
     }
-    const entry = this.#savedFor(hash, position);
+    const entry = this.#savedFor(hash, snapshot);
     if (entry === undefined || (entry.expiresAt !== 0 && entry.expiresAt <= time)) return false;
     index.segment = entry.segment;
     index.offset = entry.offset;
@@ -164,15 +168,15 @@ export class Snapshots {
   }
 
   /** When the value that `find` has just found ends; 0 if it does not. */
-  foundExpiry(hash: KeyHash, { position }: OpenSnapshot): number {
+  foundExpiry(hash: KeyHash, snapshot: OpenSnapshot): number {
     const { index, expiry } = this.#source;
     if ((index.flags & RecordFlag.expires) === 0) return 0;
-    const entry = this.#savedFor(hash, position);
+    const entry = this.#savedFor(hash, snapshot);
     return entry?.sequence === index.sequence ? entry.expiresAt : expiry.timeOf(hash);
   }
 
-  #savedFor(hash: KeyHash, position: number): SavedEntry | undefined {
-    return this.#saved.get(nameOf(hash))?.find((entry) => isSeen(entry, position));
+  #savedFor(hash: KeyHash, snapshot: OpenSnapshot): SavedEntry | undefined {
+    return this.#saved.get(nameOf(hash))?.find((entry) => isSeen(entry, snapshot));
   }
 
   #forget(isUnseen: (entry: SavedEntry) => boolean): void {
@@ -195,8 +199,9 @@ export class Snapshots {
   }
 }
 
-function isSeen({ sequence, end }: SavedEntry, position: number): boolean {
-  return sequence < position && position <= end;
+/** Positions would not do: what expires or is evicted leaves no record between two snapshots. */
+function isSeen({ sequence, opened }: SavedEntry, { position, nth }: OpenSnapshot): boolean {
+  return sequence < position && nth < opened;
 }
 
 function nameOf({ h1, h2, h3 }: KeyHash): string {

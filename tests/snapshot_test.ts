@@ -231,3 +231,23 @@ testStore(
     await shows(snapshot, values);
   },
 );
+
+testStore(
+  "a snapshot does not see what the store had lost before, wherever the clock goes",
+  async (place) => {
+    let now = 1e12;
+    await using store = await place.open({ ...MANUAL, now: () => now });
+    await store.put("key", "value", { expireAt: now + 1000 });
+    using before = store.snapshot();
+    now += 2000;
+    assert.equal(await store.get("key"), undefined);
+    now -= 1500;
+    // Nothing was written in between.
+    using after = store.snapshot();
+    assert.equal(after.version, before.version);
+    assert.equal(await before.getText("key"), "value");
+    assert.equal(await after.getText("key"), undefined);
+    assert.deepEqual(await collect(after.list()), []);
+    assert.equal((await collect(before.list())).length, 1);
+  },
+);

@@ -77,9 +77,22 @@ export const MoveWord = {
   offset: 5,
   /** Length of the record. */
   length: 6,
-  /** 1: a value that is over, which hides older ones as a delete does, and is copied as one. */
-  isOver: 7,
+  /** How a value that hides older ones as a delete does, and is copied as one, came to its end: see `Over`. */
+  over: 7,
 } as const;
+/** What became of a value, in `MoveWord.over`. */
+export const Over = {
+  /** Nothing: it is alive, or a tombstone already. */
+  not: 0,
+  /**
+   * The index has no record of its key: its time is over, or it was deleted, by a record that may not be
+   * durable yet. So wherever the value itself is still there, that must count, and not the tombstone.
+   */
+  gone: 1,
+  /** It makes room. Wherever a copy of the value is still there, the tombstone must hide it. */
+  evicted: 2,
+} as const;
+
 /** How many they are. */
 export const MOVE_WORDS: number = Object.keys(MoveWord).length;
 

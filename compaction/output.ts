@@ -6,7 +6,9 @@ import {
   checksumRecord,
   compactedName,
   FILE_HEADER_BYTES,
+  highWord,
   kindAndFlags,
+  lowWord,
   RECORD_HEADER_BYTES,
   RecordFlag,
   recordFlags,
@@ -19,7 +21,7 @@ import {
   verifyRecord,
   writeFileHeader,
 } from "../wal/mod.ts";
-import { type CompactedFile, type CompactionJob, MoveWord } from "./job.ts";
+import { type CompactedFile, type CompactionJob, MoveWord, Over } from "./job.ts";
 import { RecordList } from "./record_list.ts";
 
 /** One read brings so many bytes, or one record that is longer. */
@@ -72,7 +74,7 @@ export class CompactedOutput {
     for (const list of lists) {
       for (let i = 0; i < list.length; i++) {
         space += alignRecord(list.get(i, MoveWord.length));
-        first = Math.min(first, list.sequence(i));
+        first = Math.min(first, newSequence(list, i));
       }
     }
     this.#image = new SegmentImage(new ArrayBuffer(space));
@@ -170,7 +172,7 @@ export class CompactedOutput {
     if (!whole) throw damaged(source.path, offset);
     const { bytes, words } = this.#image;
     const to = this.#end;
-    const isOver = list.get(record, MoveWord.isOver) === 1;
+    const isOver = list.get(record, MoveWord.over) !== Over.not;
     const copied = isOver ? RECORD_HEADER_BYTES + recordKeyBytes(window, from) : length;
     bytes.set(window.bytes.subarray(from, from + copied), to);
     const word = to >> 2;
@@ -180,6 +182,9 @@ export class CompactedOutput {
       ? recordFlags(window, from) & RecordFlag.bytesKey
       : recordFlags(window, from) & ~RecordFlag.batchContinues;
     words[word] = copied;
+    const sequence = newSequence(list, record);
+    words[word + 2] = lowWord(sequence);
+    words[word + 3] = highWord(sequence);
     words[word + 4] = 0;
     words[word + 5] = recordKeyBytes(window, from) | (kindAndFlags(kind, flags) << 16);
     words[word + 1] = checksumRecord(bytes, to, copied, this.#salt);
@@ -197,6 +202,14 @@ export class CompactedOutput {
     this.bytes += this.#end - this.#written;
     this.#written = this.#end;
   }
+}
+
+/**
+ * The number that record `i` is to have: its own. But what takes the place of a value that is gone comes
+ * just before it: where the value is still there, it says itself that it is over, and what deleted it counts.
+ */
+function newSequence(list: RecordList, i: number): number {
+  return list.sequence(i) - (list.get(i, MoveWord.over) === Over.gone ? 1 : 0);
 }
 
 function damaged(path: string, offset: number): FlagstoneError {

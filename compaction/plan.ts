@@ -3,7 +3,7 @@ import { SegmentReader } from "../segment/mod.ts";
 import type { Fs } from "../vfs/mod.ts";
 import { FILE_HEADER_BYTES, RecordFlag, RecordKind } from "../wal/mod.ts";
 import { FooterKeys, FooterWalk } from "./footer_walk.ts";
-import type { CompactionFile, CompactionJob, SieveResult } from "./job.ts";
+import { type CompactionFile, type CompactionJob, Over, type SieveResult } from "./job.ts";
 import { RecordList } from "./record_list.ts";
 import { sieve } from "./sieve.ts";
 import { type SearchedFile, TombstoneSearch } from "./tombstones.ts";
@@ -76,13 +76,13 @@ export class CompactionPlan {
         return true;
       }
       const found = this.#index.find(hash);
-      isBehind = found === "behind";
+      // If the writer was too busy to let us look, it answers when it has time.
+      isBehind = found === "behind" || found === "busy";
       if (isBehind) return false;
-      // If the writer is too busy to let us look, the record is taken along for nothing, at worst.
-      // Its time was over, and nothing was written in its place.
-      const isOver = found === "absent" && (cursor.flags & RecordFlag.expires) !== 0;
-      if (isOver) this.#tombstones[source]!.push(hash, sequence, offset, length, true);
-      if (found === "busy" || (found === "found" && this.#isAt(source, offset, sequence))) {
+      // Its time was over, as a rule, and nothing was written in its place.
+      const isGone = found === "absent" && (cursor.flags & RecordFlag.expires) !== 0;
+      if (isGone) this.#tombstones[source]!.push(hash, sequence, offset, length, Over.gone);
+      if (found === "found" && this.#isAt(source, offset, sequence)) {
         this.lists[source]!.push(hash, sequence, offset, length);
       }
       return true;

@@ -1,5 +1,5 @@
 import { highWord, joinWords, lowWord } from "../wal/mod.ts";
-import { MOVE_WORDS, MoveWord } from "./job.ts";
+import { MOVE_WORDS, MoveWord, Over } from "./job.ts";
 
 /** Records by their places and hashes, as words: there may be a million of them. */
 export class RecordList {
@@ -13,7 +13,7 @@ export class RecordList {
     sequence: number,
     offset: number,
     length: number,
-    isOver = false,
+    over: number = Over.not,
   ): void {
     const at = this.length * MOVE_WORDS;
     if (at === this.#words.length) {
@@ -29,7 +29,7 @@ export class RecordList {
     words[at + MoveWord.sequenceHigh] = highWord(sequence);
     words[at + MoveWord.offset] = offset;
     words[at + MoveWord.length] = length;
-    words[at + MoveWord.isOver] = isOver ? 1 : 0;
+    words[at + MoveWord.over] = over;
     this.length++;
   }
 
@@ -41,7 +41,7 @@ export class RecordList {
       h3: from.get(i, MoveWord.h3),
     };
     const [offset, length] = [from.get(i, MoveWord.offset), from.get(i, MoveWord.length)];
-    this.push(hash, from.sequence(i), offset, length, from.get(i, MoveWord.isOver) === 1);
+    this.push(hash, from.sequence(i), offset, length, from.get(i, MoveWord.over));
   }
 
   /** Takes over all that is in another list, instead of its own; that is not to be used any more. */

@@ -1,6 +1,6 @@
 import { VisitTable } from "../index/mod.ts";
 import { alignRecord } from "../wal/mod.ts";
-import { MoveWord, type SieveOrder, type SieveResult } from "./job.ts";
+import { MoveWord, Over, type SieveOrder, type SieveResult } from "./job.ts";
 import { RecordList } from "./record_list.ts";
 
 /** What {@linkcode sieve} has to decide about. */
@@ -64,7 +64,7 @@ export function sieve({ order, recordBytes, alive, tombstones }: SieveParts): Si
   alive.forEach((list, source) => {
     const gone = goers[source]!;
     for (let i = 0; i < gone.length; i++) {
-      gone.set(i, MoveWord.isOver, 1);
+      gone.set(i, MoveWord.over, Over.evicted);
       tombstones[source]!.take(gone, i);
       evicted.take(gone, i);
     }

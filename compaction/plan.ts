@@ -8,7 +8,7 @@ import { RecordList } from "./record_list.ts";
 import { sieve } from "./sieve.ts";
 import { type SearchedFile, TombstoneSearch } from "./tombstones.ts";
 
-/** What a step of the planning did; `behind`: the index has grown, and the reader needs its new memory. */
+/** What a step of the planning did; `behind`: the reader needs the index as its writer has it by now, which has grown, or was too busy to be looked at. */
 export type PlanStep = "worked" | "behind" | "done";
 
 /**

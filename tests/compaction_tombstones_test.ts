@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Compaction, type CompactionJob, MOVE_WORDS, removeInOrder } from "../compaction/mod.ts";
-import { HashIndex, IndexReader, KeyHasher } from "../index/mod.ts";
+import { HashIndex, IndexReader, type KeyHash, KeyHasher, type Lookup } from "../index/mod.ts";
 import { sealSegment, SegmentReader } from "../segment/mod.ts";
 import { MemFs } from "../vfs/mod.ts";
 import {
@@ -212,4 +212,36 @@ Deno.test("a delete goes as soon as nothing older of its key is anywhere, and no
   assert.equal(compact([2, 1], false), 0, "its put is removed after it");
   assert.equal(compact([2, 3], false), 0, "its put stays");
   assert.equal(compact([2, 3], true), 0, "its put stays, and is found");
+});
+
+/** Whose writer is too busy to answer, at every third question. */
+class BusyReader extends IndexReader {
+  asked = 0;
+
+  override find(hash: KeyHash): Lookup {
+    return ++this.asked % 3 === 1 ? "busy" : super.find(hash);
+  }
+}
+
+Deno.test("what a busy writer does not answer is asked again: nothing dead is copied", () => {
+  const fs = new MemFs();
+  const base = seal(fs, 1, 0, [{ key: 1, what: "put" }, { key: 2, what: "put" }]);
+  seal(fs, 2, base, [{ key: 1, what: "delete" }]);
+  const { index } = recover(fs);
+  const file = (segment: number) => ({ segment, path: `/${segmentName(segment)}` });
+  const job = {
+    ...{ directory: "/", storeId: STORE_ID, hashSecret: SECRET },
+    ...{ sources: [file(1)], others: [file(2)], searchOthers: true, number: 1, upTo: 1 },
+    ...{ leaveFile: false, bytesPerSecond: 0 },
+  };
+  const reader = new BusyReader(index.share());
+  const compaction = new Compaction(fs, job, reader);
+  let behind = 0;
+  for (let step = compaction.step(); step !== "done"; step = compaction.step()) {
+    if (step === "behind") behind++;
+    if (step === "behind") compaction.refresh(index.share());
+  }
+  compaction.close();
+  assert.equal(behind, 1);
+  assert.equal(compaction.result.records, 1);
 });

@@ -16,6 +16,7 @@ import type { DegradedStats } from "./stats_types.ts";
 
 /** The log of `core` has failed: the store takes no more writes, or goes on without it, as the options say. */
 export function logFailed(core: StoreCore, error: FlagstoneError): void {
+  core.eviction?.room.fail(error);
   if (error.code === "CLOSED") return;
   if (core.options.onWriteFailure === "memory") Degradation.begin(core, error);
   else core.events.keep("error", () => new FailureEvent(error));

@@ -171,7 +171,14 @@ export class DiskRoom {
     this.#waiters.pop()?.reject(error);
   }
 
+  /** The log has failed: no record will ever point at a file that waits for room. */
+  fail(error: FlagstoneError): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(error);
+  }
+
   async #take(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    const { failure } = this.#parts.log;
+    if (failure !== undefined) throw failure;
     const { limit, target, usedBytes } = this;
     if (usedBytes + bytes > target) this.#parts.onShort();
     if (this.#waiters.length === 0 && usedBytes + bytes <= limit) {

@@ -1,9 +1,9 @@
 /** Stores with `maxBytes`: what they take of the disk, and what they say. */
 import assert from "node:assert/strict";
 import { ArgumentError, type EvictedEvent, open, type OpenOptions } from "../mod.ts";
-import { MemFs } from "../vfs/mod.ts";
+import { FaultFs, MemFs } from "../vfs/mod.ts";
 import { CacheModel, diskBytes, patiently, runCacheLoad } from "./_cache_model.ts";
-import { collect, failsWith, noise, type Place, placeOn, testStore } from "./_support.ts";
+import { collect, failsWith, noise, type Place, placeOn, testStore, turn } from "./_support.ts";
 
 const MAX_BYTES = 1024 * 1024;
 const BOUNDED: OpenOptions = { maxBytes: MAX_BYTES, slabBytes: 64 * 1024, slabs: 3 };
@@ -229,3 +229,36 @@ Deno.test("maxBytes is refused unless there is room for slabs", async () => {
   await using unbounded = await open("/other", { fs: new MemFs() });
   assert.equal(unbounded.stats().eviction, undefined);
 });
+
+for (const onWriteFailure of ["refuse", "memory"] as const) {
+  Deno.test(`a large value that waits for room is told when the log fails, onWriteFailure "${onWriteFailure}"`, async () => {
+    const fs = new FaultFs(new MemFs());
+    const store = await placeOn(fs, "/store").open({ ...BOUNDED, onWriteFailure });
+    // As long as a value is being written, the store refuses none: that may make room.
+    let source: ReadableStreamDefaultController<Uint8Array>;
+    const stream = store.put(
+      "stream",
+      new ReadableStream({
+        start(controller) {
+          source = controller;
+          controller.enqueue(noise(400_000, 1));
+        },
+      }),
+    );
+    const unwritten = failsWith("WRITE_FAILED", stream);
+    while (store.stats().eviction!.diskBytes < 400_000) await turn();
+    const large = failsWith("WRITE_FAILED", store.put("large", noise(400_000, 2)));
+    while (store.stats().eviction!.waits === 0) await turn();
+    fs.arm({ on: ["syncData", "sync"], path: ".log", fault: { kind: "error", code: "IO" } });
+    const small = store.put("small", "value");
+    if (onWriteFailure === "memory") assert.equal(await small, 0);
+    else await failsWith("WRITE_FAILED", small);
+    await large;
+    await failsWith("WRITE_FAILED", store.put("larger", noise(500_000, 3)));
+    source!.enqueue(noise(100_000, 4));
+    source!.close();
+    await unwritten;
+    if (onWriteFailure === "memory") await store.close();
+    else await failsWith("WRITE_FAILED", store.close());
+  });
+}

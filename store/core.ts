@@ -266,7 +266,7 @@ export class StoreCore {
     await this.#committing;
   }
 
-  /** Accepts no more calls. Streams end; updates whose function still runs lose their locks, and are refused when it ends. */
+  /** Accepts no more calls. Streams end; updates whose function still runs lose their locks, and reject. */
   shut(): void {
     this.closing = true;
     this.streams.close(closedError(this.directory));

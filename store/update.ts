@@ -41,12 +41,18 @@ export async function updateKey(
     if (held) core.locks.releaseKey(lock, fingerprint);
     held = false;
   };
+  const closed = Promise.withResolvers<undefined>();
+  const onClose = () => {
+    giveUp();
+    closed.resolve(undefined);
+  };
   await orAborted(core.locks.acquire(lock, fingerprint), signal, giveUp);
-  core.updates.add(giveUp);
+  core.updates.add(onClose);
   try {
     core.assertWritable();
     const old = await read(own);
-    const value = await orAborted(Promise.try(change, old), signal, () => {});
+    const changed = Promise.race([Promise.try(change, old), closed.promise]);
+    const value = await orAborted(changed, signal, () => {});
     core.assertWritable();
     const bytes = value === undefined ? undefined : valueBytes(value);
     core.keys.set(own);
@@ -56,12 +62,12 @@ export async function updateKey(
     }
     const { expiresAt } = settings;
     const write = prepareWrite(core.keys, bytes, { expiresAt });
-    core.updates.delete(giveUp);
+    core.updates.delete(onClose);
     const appended = await appendLocked(parts, write, settings);
     giveUp();
     return await appended.acknowledged;
   } finally {
-    core.updates.delete(giveUp);
+    core.updates.delete(onClose);
     giveUp();
   }
 }

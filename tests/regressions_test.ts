@@ -122,14 +122,15 @@ testStore(
 testStore("close() and flush() do not wait for the function of an update", async ({ open }) => {
   const store = await open();
   const { promise, resolve } = Promise.withResolvers<string>();
-  const update = store.update("a", () => promise);
+  const update = failsWith("CLOSED", store.update("a", () => promise));
   const put = store.put("a", "after the update");
   await Promise.resolve();
   const closed = store.close();
   await closed;
   await put;
+  // Nor does the update itself: its function may never end.
+  await update;
   resolve("too late");
-  await failsWith("CLOSED", update);
   await using reopened = await open();
   assert.equal(await reopened.getText("a"), "after the update");
 });

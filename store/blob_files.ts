@@ -39,7 +39,7 @@ export interface BlobFilesParts {
   readonly idleMs: number;
   readonly stallTimeoutMs: number;
   readonly onFailure: (error: FlagstoneError) => void;
-  /** Told when a file is gone. */
+  /** Told when a file is gone, or could not be removed. */
   readonly onRemoved?: () => void;
 }
 
@@ -193,7 +193,6 @@ export class BlobFiles {
       // Not before: who makes room must not count on it.
       const removed = () => {
         this.#bytes -= blobFileBytes(blob.reference.length);
-        this.#parts.onRemoved?.();
       };
       this.#discard(blob.reference, removed);
     }
@@ -326,7 +325,8 @@ export class BlobFiles {
 
   #discard({ number }: BlobReference, removed: () => void): void {
     this.#closeReader(number);
-    void this.#remember(this.writer.remove(number).then(removed, () => {}));
+    const removal = this.#remember(this.writer.remove(number).then(removed, () => {}));
+    void removal.then(() => this.#parts.onRemoved?.());
   }
 
   #closeReader(number: number): void {

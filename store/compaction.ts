@@ -59,9 +59,11 @@ export class StoreCompaction {
     return this.#jobs.broken === undefined;
   }
 
-  /** A segment was sealed, or the store opened: compacts in the background, if that is wanted and worth it. */
+  /** A segment was sealed, or the store opened, or something else has changed: compacts in the background, if that is wanted and worth it. */
   consider(): void {
     const { eviction, options } = this.#core;
+    // A log that became a segment is shorter: that may be all the room that is needed.
+    eviction?.room.admit();
     if (this.#jobs.isClosed || (options.compaction === "manual" && eviction === undefined)) return;
     if (this.#considering) {
       this.#again = true;
@@ -94,6 +96,7 @@ export class StoreCompaction {
         made.add(this.#jobs.nextSegment);
         const outcome = await this.#jobs.run(pick, 0);
         if (hasFailed(outcome)) throw outcome.error;
+        this.#core.eviction?.room.serve();
         onJob(outcome);
       }
     });
@@ -150,6 +153,7 @@ export class StoreCompaction {
       const { writes } = this.#core;
       const startedMs = performance.now();
       const outcome = await this.#jobs.run(pick, rate);
+      this.#core.eviction?.room.serve();
       if (hasFailed(outcome)) {
         if (outcome.error.code !== "CORRUPT") {
           this.#skip = SKIPPED_AFTER_FAILURE;
@@ -168,7 +172,7 @@ export class StoreCompaction {
     const { eviction, durableLog } = this.#core;
     if (eviction === undefined) return;
     const { room } = eviction;
-    this.#jobs.removeUnseen();
+    if (this.#jobs.removeUnseen()) room.serve();
     let isDeadWorthIt = true;
     let isSynced = false;
     while (room.isShort && !this.#jobs.isClosed && durableLog.failure === undefined) {

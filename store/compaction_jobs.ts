@@ -153,13 +153,13 @@ export class CompactionJobs {
     return await core.forCompaction(() => this.#commit(pick, number, outcome, index));
   }
 
-  /** Segments whose files are gone, and that snapshots saw which have ended. */
-  removeUnseen(): void {
+  /** Forgets segments whose files are gone, and that snapshots saw which have ended. True if there was one. */
+  removeUnseen(): boolean {
     const { segments, snapshots } = this.#core;
-    if (this.#broken !== undefined) return;
-    for (const segment of [...segments.going]) {
-      if (!snapshots.needs(segment)) segments.remove(segment);
-    }
+    if (this.#broken !== undefined) return false;
+    const unseen = [...segments.going].filter((segment) => !snapshots.needs(segment));
+    for (const segment of unseen) segments.remove(segment);
+    return unseen.length > 0;
   }
 
   /** The job that runs ends soon, with `ABORTED`. */

@@ -141,14 +141,19 @@ export class DiskRoom {
     };
   }
 
-  /** There may be more room than before. */
-  serve(): void {
+  /** Lets those files in for which there is room. */
+  admit(): void {
     for (let first = this.#waiters[0]; first !== undefined; first = this.#waiters[0]) {
       if (this.usedBytes + first.bytes > this.limit) break;
       this.#waiters.shift();
       this.#writing += first.bytes;
       first.resolve();
     }
+  }
+
+  /** Something went: there may be more room than before. */
+  serve(): void {
+    this.admit();
     this.#parts.log.roomMade();
     if (this.isAwaited && this.isShort) this.#parts.onShort();
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ArgumentError, type EvictedEvent, open, type OpenOptions } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
-import { CacheModel, diskBytes, patiently, runCacheLoad } from "./_cache_model.ts";
+import { CacheModel, diskBytes, runCacheLoad } from "./_cache_model.ts";
 import { collect, failsWith, noise, type Place, placeOn, testStore, turn } from "./_support.ts";
 
 const MAX_BYTES = 1024 * 1024;
@@ -58,7 +58,7 @@ testStore("maxBytes: large values, streams among them, share the bound", async (
       const key = `stream:${step}`;
       const value = model.put(key, 100_000);
       const pieces = () => ReadableStream.from([value.subarray(0, 40_000), value.subarray(40_000)]);
-      await patiently(() => store.put(key, pieces()));
+      await store.put(key, pieces());
     },
   });
   const there = await model.checkAll(store);

@@ -3,7 +3,8 @@ import { type File, type Fs, joinPath, syncDirectory } from "../vfs/mod.ts";
 import { type FileHeader, readFileHeader } from "./file_header.ts";
 import { logName } from "./file_names.ts";
 import { FILE_HEADER_BYTES, RECORD_HEADER_BYTES, RecordKind, SEAL_SPACE_BYTES } from "./format.ts";
-import { SegmentImage } from "./image.ts";
+import type { SegmentImage } from "./image.ts";
+import { type LoadedLog, loadLog } from "./load_log.ts";
 import { fillRecord, publishRecord } from "./record.ts";
 import { type LogScan, scanLog } from "./scan.ts";
 
@@ -53,13 +54,12 @@ export interface LogRecoveryResult {
   readonly cut: { readonly path: string; readonly offset: number } | undefined;
 }
 
-interface OpenedLog {
+interface OpenedLog extends LoadedLog {
   readonly file: File;
   readonly path: string;
   readonly segment: number;
   readonly fileBytes: number;
   readonly header: FileHeader;
-  readonly image: SegmentImage;
 }
 
 /**
@@ -143,9 +143,8 @@ export class LogRecovery {
       }
       const { header } = verdict;
       this.#visitor.checkOwner(header, segment, path);
-      const image = new SegmentImage(new SharedArrayBuffer(header.capacityBytes));
-      file.readAt(image.bytes.subarray(0, Math.min(fileBytes, header.capacityBytes)), 0);
-      return { file, path, segment, fileBytes, header, image };
+      const loaded = loadLog(file, fileBytes, header.capacityBytes);
+      return { file, path, segment, fileBytes, header, ...loaded };
     } catch (error) {
       file.close();
       throw error;
@@ -153,10 +152,11 @@ export class LogRecovery {
   }
 
   #scan(log: OpenedLog, counts: boolean): LogScan {
-    const { image, header, path, segment } = log;
-    const scan = scanLog(image, header, path, (offset, length) => {
+    const { image, dataEnd, header, path, segment } = log;
+    const visit = (offset: number, length: number) => {
       if (counts) this.#visitor.record(image, segment, offset, length);
-    });
+    };
+    const scan = scanLog(image, header, path, visit, dataEnd);
     this.#lastSequence = Math.max(this.#lastSequence, scan.lastSequence);
     if (counts) {
       this.#logs++;

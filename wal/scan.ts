@@ -44,7 +44,7 @@ export interface LogScan {
 
 /**
  * Walks the records of a log, oldest first, calling `visit` for each put and delete whose checksum
- * holds and whose batch is whole.
+ * holds and whose batch is whole. Everything from `dataEnd` on is zeros.
  *
  * The first bad record ends the log, if it is torn: if no later record carries a synced mark beyond
  * it. Otherwise its bytes were once durable and have changed since: that throws `CORRUPT`, with
@@ -55,6 +55,7 @@ export function scanLog(
   header: FileHeader,
   path: string,
   visit: (offset: number, length: number) => void,
+  dataEnd: number = image.bytes.length,
 ): LogScan {
   const limit = header.capacityBytes;
   let offset = FILE_HEADER_BYTES;
@@ -88,9 +89,9 @@ export function scanLog(
     }
     sealed = kind === RecordKind.seal;
   }
-  const tornEnd = sealed ? end : lastNonZero(image, end);
+  const tornEnd = sealed ? end : lastNonZero(image, end, dataEnd);
   if (tornEnd > end) {
-    const witness = findSyncedBeyond(image, offset, limit, header.salt);
+    const witness = findSyncedBeyond(image, offset, tornEnd, limit, header.salt);
     if (witness !== -1) {
       throw new FlagstoneError(
         "CORRUPT",
@@ -141,22 +142,28 @@ function refuseUnknown(image: SegmentImage, offset: number, path: string): void 
   );
 }
 
-/** Offset after the last byte that is not zero, or `from`. */
-function lastNonZero(image: SegmentImage, from: number): number {
+/** Offset after the last byte that is not zero, or `from`; there is none from `dataEnd` on. */
+function lastNonZero(image: SegmentImage, from: number, dataEnd: number): number {
   const { words } = image;
-  let word = words.length;
+  let word = (dataEnd + 3) >> 2;
   const first = from >> 2;
   while (word > first && words[word - 1] === 0) word--;
   return word === first ? from : word * 4;
 }
 
 /**
- * Looks beyond the bad record at `bad` for a whole record whose synced mark covers it. What lies
- * there may be a user's bytes, made to look like records: so the checksum of a candidate must not
+ * Looks between the bad record at `bad` and `tornEnd`, from where on there are zeros, for a whole
+ * record whose synced mark covers `bad`. What lies there may be a user's bytes, made to look like records: so the checksum of a candidate must not
  * cost its length.
  */
-function findSyncedBeyond(image: SegmentImage, bad: number, limit: number, salt: number): number {
-  const last = limit - RECORD_HEADER_BYTES;
+function findSyncedBeyond(
+  image: SegmentImage,
+  bad: number,
+  tornEnd: number,
+  limit: number,
+  salt: number,
+): number {
+  const last = Math.min(tornEnd, limit - RECORD_HEADER_BYTES);
   let checksums: RangeChecksums | undefined;
   for (
     let offset = bad + RECORD_ALIGNMENT_BYTES;

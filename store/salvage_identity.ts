@@ -1,13 +1,14 @@
 import { rewriteIdentity, STORE_KIND } from "../log/mod.ts";
 import { type Fs, joinPath, readFile, syncDirectory } from "../vfs/mod.ts";
 import { FILE_HEADER_BYTES, parseFileName, readFileHeader, STORE_ID_BYTES } from "../wal/mod.ts";
+import { INDEX_FILE } from "./index_image.ts";
 import { ASIDE_SUFFIX } from "./salvage_files.ts";
 import type { SalvagedFile } from "./stats_types.ts";
 
 /**
  * Writes the STORE file anew, which is damaged: the id of the store is in every log and segment, and
- * nothing on disk depends on the secret. What a clear said is lost; its files are gone, as a rule. The
- * old file is copied aside, so that there is one at every moment.
+ * nothing on disk depends on the secret but the image of the index, which goes first. What a clear said
+ * is lost; its files are gone, as a rule. The old file is copied aside, so that there is one at every moment.
  */
 export function salvageIdentity(fs: Fs, directory: string): SalvagedFile {
   const path = joinPath(directory, STORE_KIND.file);
@@ -17,6 +18,8 @@ export function salvageIdentity(fs: Fs, directory: string): SalvagedFile {
     copy.writeAt(readFile(fs, path), 0);
     copy.sync();
   }
+  // The hashes in it are of keys with the secret that is lost.
+  fs.removeAll(joinPath(directory, INDEX_FILE));
   syncDirectory(fs, directory);
   const storeId = commonId(fs, directory) ?? crypto.getRandomValues(new Uint8Array(STORE_ID_BYTES));
   rewriteIdentity(fs, directory, STORE_KIND, storeId);

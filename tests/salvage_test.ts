@@ -193,6 +193,24 @@ Deno.test("a damaged STORE file is made anew from the files", async () => {
   assert.equal(recovery.salvaged[0]!.movedTo, "/store/STORE.aside");
 });
 
+Deno.test("a STORE file made anew takes the image of the index along, whose hashes are of the old secret", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const content = await fill(place);
+  {
+    await using store = await place.open({ indexImageKeys: 0 });
+    for (let i = 0; i < 40; i++) await store.put("filler", noise(10_000, i));
+    content.delete("filler");
+    await store.delete("filler");
+  }
+  assert(place.fs.list("/store").includes("INDEX"));
+  flip(place.fs, "/store/STORE", 20);
+  await using store = await place.open(SALVAGE);
+  const { recovery } = store.stats();
+  assert.deepEqual(await check(store, content, recovery), []);
+  assert.equal(recovery.indexImage, "absent");
+  assert.deepEqual((await store.verify()).problems, []);
+});
+
 Deno.test("files of other stores, and renamed ones, are set aside", async () => {
   const place = placeOn(new MemFs(), "/store");
   const content = await fill(place);

@@ -8,11 +8,9 @@
  * each segment slowly becomes sparse and what is alive in it has to be copied. `expiry`: new keys that
  * live for a second, and one in eight for good; manual means no expiry at all there.
  */
-import { cpuUsage } from "node:process";
 import { open, type Store } from "../mod.ts";
+import { byAllWriters, compare, keyOf, measure, MIB, WRITERS } from "./_pairs.ts";
 
-const WRITERS = 256;
-const MIB = 1024 * 1024;
 /** Bytes of values of the set that is overwritten. */
 const SET_BYTES = 64 * MIB;
 const LIFE_MS = 1000;
@@ -25,7 +23,6 @@ interface Load {
   write(store: Store, i: number, value: Uint8Array, isManual: boolean): Promise<unknown>;
 }
 
-const keyOf = (i: number) => `key:${String(i).padStart(10, "0")}`;
 const LOADS: Load[] = [];
 for (const valueBytes of [100, 1024]) {
   const keys = Math.min(200_000, Math.floor(SET_BYTES / valueBytes));
@@ -59,15 +56,6 @@ interface Figures {
   readonly lateMs: number;
 }
 
-async function fill(store: Store, { keys, valueBytes }: Load): Promise<void> {
-  const value = crypto.getRandomValues(new Uint8Array(valueBytes));
-  let next = 0;
-  const write = async () => {
-    while (next < keys) await store.put(keyOf(next++), value);
-  };
-  await Promise.all(Array.from({ length: WRITERS }, write));
-}
-
 async function run(
   load: Load,
   directory: string,
@@ -75,11 +63,10 @@ async function run(
   seconds: number,
 ): Promise<Figures> {
   await using store = await open(directory, isManual ? { compaction: "manual" } : {});
-  await fill(store, load);
   const value = crypto.getRandomValues(new Uint8Array(load.valueBytes));
-  const before = cpuUsage();
-  const startedMs = performance.now();
-  const endMs = startedMs + seconds * 1000;
+  let filled = 0;
+  await byAllWriters(() => filled < load.keys, () => store.put(keyOf(filled++), value));
+  const endMs = performance.now() + seconds * 1000;
   let next = 0;
   let lateMs = 0;
   const watch = async () => {
@@ -90,16 +77,15 @@ async function run(
       before = now;
     }
   };
-  const write = async () => {
-    while (performance.now() < endMs) await load.write(store, next++, value, isManual);
-  };
-  await Promise.all([watch(), ...Array.from({ length: WRITERS }, write)]);
-  const tookMs = performance.now() - startedMs;
-  const used = cpuUsage();
+  const goesOn = () => performance.now() < endMs;
+  const write = () => load.write(store, next++, value, isManual);
+  const { tookMs, cpuMicros } = await measure(() =>
+    Promise.all([watch(), byAllWriters(goesOn, write)])
+  );
   const { compaction: { jobs, movedBytes }, segmentBytes, liveBytes } = store.stats();
   return {
     writesPerSecond: next / tookMs * 1000,
-    cpuMicrosPerWrite: (used.user + used.system - before.user - before.system) / next,
+    cpuMicrosPerWrite: cpuMicros / next,
     jobs,
     movedMib: movedBytes / MIB,
     segmentMib: segmentBytes / MIB,
@@ -108,52 +94,26 @@ async function run(
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function print(name: string, all: readonly Figures[]): number {
-  const of = (field: keyof Figures) => median(all.map((figures) => figures[field]));
-  const rate = of("writesPerSecond");
-  console.log(
-    `  ${name.padEnd(11)} ${(rate / 1000).toFixed(1)} K/s, ${
-      of("cpuMicrosPerWrite").toFixed(1)
-    } µs of processors a write, ${of("jobs").toFixed(0)} jobs, moved ${
-      of("movedMib").toFixed(0)
-    } MiB, files ${of("segmentMib").toFixed(0)} MiB, alive ${of("liveMib").toFixed(0)} MiB, ` +
-      `event loop late by ${of("lateMs").toFixed(0)} ms at most`,
-  );
-  return rate;
-}
-
 const rounds = Number(Deno.args[0] ?? 5);
 const seconds = Number(Deno.args[1] ?? 5);
 const root = await Deno.makeTempDir(Deno.args[2] === undefined ? {} : { dir: Deno.args[2] });
 try {
   for (const load of LOADS) {
-    const figures = { manual: [] as Figures[], background: [] as Figures[] };
-    for (let round = 0; round < rounds; round++) {
-      // Which one comes first alternates, too.
-      for (const nth of [0, 1]) {
-        const isManual = (round + nth) % 2 === 0;
-        const one = await run(load, `${root}/store`, isManual, seconds);
-        figures[isManual ? "manual" : "background"].push(one);
-        await Deno.remove(`${root}/store`, { recursive: true });
-      }
-    }
     console.log(`${load.name}, ${WRITERS} writers, medians of ${rounds} runs of ${seconds} s`);
-    const without = print("manual", figures.manual);
-    const withIt = print("background", figures.background);
-    const each = figures.background.map((one, i) =>
-      one.writesPerSecond / figures.manual[i]!.writesPerSecond
-    );
-    console.log(
-      `  background / manual  ${(withIt / without).toFixed(2)} of medians; of pairs ${
-        each.map((ratio) => ratio.toFixed(2)).join(" ")
-      }`,
-    );
+    await compare<Figures>(root, {
+      names: ["manual", "background"],
+      rounds,
+      run: (isBackground, directory) => run(load, directory, !isBackground, seconds),
+      rateOf: ({ writesPerSecond }) => writesPerSecond,
+      show: (of) =>
+        `${of("cpuMicrosPerWrite").toFixed(1)} µs of processors a write, ${
+          of("jobs").toFixed(0)
+        } jobs, moved ${of("movedMib").toFixed(0)} MiB, files ${
+          of("segmentMib").toFixed(0)
+        } MiB, alive ${of("liveMib").toFixed(0)} MiB, event loop late by ${
+          of("lateMs").toFixed(0)
+        } ms at most`,
+    });
   }
 } finally {
   await Deno.remove(root, { recursive: true });

@@ -6,11 +6,9 @@
  *
  * One call in eight reads a key that was put before, so that some stay and are copied.
  */
-import { cpuUsage } from "node:process";
-import { type Durability, open, type OpenOptions, type Store } from "../mod.ts";
+import { type Durability, open, type OpenOptions } from "../mod.ts";
+import { byAllWriters, compare, keyOf, measure, MIB, WRITERS } from "./_pairs.ts";
 
-const WRITERS = 256;
-const MIB = 1024 * 1024;
 const MAX_BYTES = 320 * MIB;
 /** How many keys before the newest are read, in parts of what fits. */
 const READ_PART = 0.5;
@@ -36,16 +34,6 @@ interface Figures {
   readonly stalls: number;
 }
 
-const keyOf = (i: number) => `key:${String(i).padStart(10, "0")}`;
-
-async function fill(store: Store, count: number, value: Uint8Array): Promise<void> {
-  let next = 0;
-  const write = async () => {
-    while (next < count) await store.put(keyOf(next++), value, { durability: "written" });
-  };
-  await Promise.all(Array.from({ length: WRITERS }, write));
-}
-
 async function run(
   { durability, valueBytes }: Load,
   directory: string,
@@ -55,79 +43,50 @@ async function run(
   await using store = await open(directory, { ...options, durability });
   const value = crypto.getRandomValues(new Uint8Array(valueBytes));
   const fitting = Math.floor(MAX_BYTES / (valueBytes + 80));
-  await fill(store, fitting, value);
-  const before = cpuUsage();
-  const startedMs = performance.now();
-  const endMs = startedMs + seconds * 1000;
-  let next = fitting;
-  const write = async () => {
-    while (performance.now() < endMs) {
-      const i = next++;
-      if (i % 8 === 0) store.getSync(keyOf(i - Math.floor(Math.random() * fitting * READ_PART)));
-      await store.put(keyOf(i), value);
-    }
+  let next = 0;
+  await byAllWriters(
+    () => next < fitting,
+    () => store.put(keyOf(next++), value, { durability: "written" }),
+  );
+  const endMs = performance.now() + seconds * 1000;
+  const write = () => {
+    const i = next++;
+    if (i % 8 === 0) store.getSync(keyOf(i - Math.floor(Math.random() * fitting * READ_PART)));
+    return store.put(keyOf(i), value);
   };
-  await Promise.all(Array.from({ length: WRITERS }, write));
-  const tookMs = performance.now() - startedMs;
-  const used = cpuUsage();
+  const filled = next;
+  const { tookMs, cpuMicros } = await measure(() =>
+    byAllWriters(() => performance.now() < endMs, write)
+  );
   const { eviction, segmentBytes, stalls } = store.stats();
-  const puts = next - fitting;
+  const puts = next - filled;
   return {
     putsPerSecond: puts / tookMs * 1000,
-    cpuMicrosPerPut: (used.user + used.system - before.user - before.system) / puts,
+    cpuMicrosPerPut: cpuMicros / puts,
     evicted: eviction?.keys ?? 0,
     diskMib: (eviction?.diskBytes ?? segmentBytes) / MIB,
     stalls,
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function print(name: string, all: readonly Figures[]): number {
-  const of = (field: keyof Figures) => median(all.map((figures) => figures[field]));
-  const rate = of("putsPerSecond");
-  console.log(
-    `  ${name.padEnd(9)} ${(rate / 1000).toFixed(1)} K/s, ${
-      of("cpuMicrosPerPut").toFixed(1)
-    } µs of processors a put, ${of("evicted").toFixed(0)} evicted, files ${
-      of("diskMib").toFixed(0)
-    } MiB, ${of("stalls").toFixed(0)} waits`,
-  );
-  return rate;
-}
-
 const rounds = Number(Deno.args[0] ?? 5);
 const seconds = Number(Deno.args[1] ?? 5);
 const root = await Deno.makeTempDir(Deno.args[2] === undefined ? {} : { dir: Deno.args[2] });
+const bounded: OpenOptions = { maxBytes: MAX_BYTES, slabBytes: 16 * MIB };
 try {
   for (const load of LOADS) {
-    const figures = { without: [] as Figures[], bounded: [] as Figures[] };
-    for (let round = 0; round < rounds; round++) {
-      // Which one comes first alternates, too.
-      for (const nth of [0, 1]) {
-        const isBounded = (round + nth) % 2 === 1;
-        const options = isBounded ? { maxBytes: MAX_BYTES, slabBytes: 16 * MIB } : {};
-        const one = await run(load, `${root}/store`, options, seconds);
-        figures[isBounded ? "bounded" : "without"].push(one);
-        await Deno.remove(`${root}/store`, { recursive: true });
-      }
-    }
     const { durability, valueBytes } = load;
     console.log(`${valueBytes} B, ${durability}, ${WRITERS} writers, medians of ${rounds} runs`);
-    const without = print("without", figures.without);
-    const bounded = print("maxBytes", figures.bounded);
-    const each = figures.bounded.map((one, i) =>
-      one.putsPerSecond / figures.without[i]!.putsPerSecond
-    );
-    console.log(
-      `  maxBytes / without  ${(bounded / without).toFixed(2)} of medians; of pairs ${
-        each.map((ratio) => ratio.toFixed(2)).join(" ")
-      }`,
-    );
+    await compare<Figures>(root, {
+      names: ["without", "maxBytes"],
+      rounds,
+      run: (isBounded, directory) => run(load, directory, isBounded ? bounded : {}, seconds),
+      rateOf: ({ putsPerSecond }) => putsPerSecond,
+      show: (of) =>
+        `${of("cpuMicrosPerPut").toFixed(1)} µs of processors a put, ${
+          of("evicted").toFixed(0)
+        } evicted, files ${of("diskMib").toFixed(0)} MiB, ${of("stalls").toFixed(0)} waits`,
+    });
   }
 } finally {
   await Deno.remove(root, { recursive: true });

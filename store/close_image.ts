@@ -28,7 +28,7 @@ function isWorthIt(core: StoreCore): boolean {
   const { imaged, index, options, segments } = core;
   const least = Math.max(options.indexImageKeys, index.size / LEAST_PART);
   let entries = 0;
-  for (const segment of segments.segments) {
+  for (const segment of segments.files) {
     if (imaged.has(segment)) continue;
     const { puts, deletes } = segments.reader(segment).summary;
     entries += puts + deletes;
@@ -41,7 +41,7 @@ function sourceOf(core: StoreCore): ImageSource {
   const { segments } = core;
   const { control, memtable } = core.log;
   const { active, nextSequence } = memtable;
-  const known = new Map(segments.segments.map((segment) => {
+  const known = new Map(segments.files.map((segment) => {
     const facts = segments.factsOf(segment);
     const deadBytes = Math.min(facts.putBytes, segments.live.deadOf(segment));
     return [segment, { facts, deadBytes }] as const;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Snapshot, Store } from "../mod.ts";
-import { collect, failsWith, filesOf, noise, testStore, text, turn } from "./_support.ts";
+import { InterceptFs, MemFs } from "../vfs/mod.ts";
+import { collect, failsWith, filesOf, noise, placeOn, testStore, text, turn } from "./_support.ts";
 
 const MANUAL = { compaction: "manual" } as const;
 
@@ -251,3 +252,33 @@ testStore(
     assert.equal((await collect(before.list())).length, 1);
   },
 );
+
+Deno.test("a snapshot that sees what was evicted does not spoil the image of the index", async () => {
+  const memory = new MemFs();
+  let onRemove = (_path: string) => {};
+  const fs = new InterceptFs("watched", memory, {
+    call({ kind, path }, run) {
+      if (kind === "remove") onRemove(path);
+      return run();
+    },
+    callAsync: (_operation, run) => run(),
+  });
+  const place = placeOn(fs, "/store");
+  const options = { maxBytes: 1024 * 1024, indexImageKeys: 1 };
+  const store = await place.open(options);
+  let snapshot: Snapshot | undefined;
+  // The file of what was evicted is about to go; its keys are still there.
+  onRemove = (path) => {
+    if (path.endsWith(".seg")) snapshot ??= store.snapshot();
+  };
+  const seen = () => store.stats().snapshotEntries;
+  for (let i = 0; seen() === 0; i++) {
+    assert(i < 2000, "nothing was evicted that the snapshot sees");
+    const put = store.put(keyOf(i), noise(2000, i), { durability: "written" });
+    // From then on, nothing can go.
+    await put.catch((error) => assert.equal(error.code, snapshot && "NO_SPACE"));
+  }
+  await store.close();
+  await using again = await place.open(options);
+  assert.equal(again.stats().recovery.indexImage, "loaded");
+});

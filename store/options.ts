@@ -23,7 +23,8 @@ export interface OpenOptions {
    * `STALLED`). `refuse`, the default: they reject, until the store is reopened. `memory`, for caches:
    * they go on, in memory only. Then nothing that was not durable already will be, and the store says
    * so: a write that stores a value resolves to 0 instead of its version, also one that waited for the
-   * disk; a `degraded` event and `stats().degraded` tell why; `flush`, `checkpoint` and `clear` reject.
+   * disk; a `degraded` event and `stats().degraded` tell why; `flush`, `checkpoint`, `clear`, `compact` and
+   * `verify` reject.
    * Values too large for a slab are refused, since they need a file. When all slabs are full
    * (`slabs × slabBytes`), the oldest is dropped, with its keys. A full disk is no such failure:
    * `NO_SPACE` ends by itself.

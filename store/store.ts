@@ -329,8 +329,9 @@ export class Store extends EventTarget implements AsyncDisposable {
   /**
    * Removes every key, in one step: after a crash all are there, or none is. A write called before is
    * gone, one called after stays; if `clear` has to wait, since writes wait for memory or a checkpoint
-   * is being made, those called until its turn go too. Once it has resolved, no crash brings anything
-   * back. Versions go on growing.
+   * is being made, those called until its turn go too. A stream that is still coming is stored after
+   * it, and so is what the function of an `update` makes of the value that it was shown. Once it has
+   * resolved, no crash brings anything back. Versions go on growing.
    *
    * The cost does not depend on the number of keys: a small file is written and synced on this
    * thread, the log goes on in another segment, and the files of the older ones are removed when the

@@ -33,6 +33,8 @@ export class LogWriter implements StoreLog {
   #isFull = false;
   /** That, or the log has failed: nothing is taken in. */
   #refuses = false;
+  /** Who waits first asked for so much, and there was no slab for it. */
+  #missedBytes = 0;
   #failure: FlagstoneError | undefined;
   #watching = false;
   readonly #flushed: FlushedWaiters;
@@ -102,6 +104,7 @@ export class LogWriter implements StoreLog {
       return offset;
     }
     const rotated = memtable.rotate(bytes);
+    this.#missedBytes = rotated ? 0 : bytes;
     this.#rotated(rotated);
     return rotated ? memtable.reserve(bytes) : this.#askForSpace();
   }
@@ -287,7 +290,7 @@ export class LogWriter implements StoreLog {
   #serveSpace(): void {
     const { pool } = this;
     const hasSlab = this.memtable.active !== undefined || pool.next !== undefined ||
-      (pool.count(SlotState.free) > 0 && pool.mayGrow);
+      pool.hasSpaceFor(this.#missedBytes);
     if (this.#isFull ? this.#disk.logIsStillFull : !hasSlab && this.#disk.flushIsStillFull) {
       this.space.fail(this.#disk.refusal());
     } else if (!this.#isFull) this.space.offer(() => hasSlab);

@@ -92,9 +92,10 @@ export class SlabPool {
     return this.#options.slabBytes;
   }
 
-  /** Whether the store may take another slab of the usual size of the disk now. */
-  get mayGrow(): boolean {
-    return this.#options.mayGrow?.(this.#options.slabBytes) !== false;
+  /** Whether a slab can be had now for records of `bytes` in all. */
+  hasSpaceFor(bytes: number): boolean {
+    const slabBytes = this.#slabBytesFor(bytes);
+    return this.count(SlotState.free) > 0 && this.#admits(slabBytes);
   }
 
   /** Bytes of slab memory allocated. */
@@ -228,15 +229,22 @@ export class SlabPool {
   }
 
   #fill(segment: number, baseSequence: number, recordBytes: number): Slab | undefined {
-    const slabBytes = Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
-    if (!this.#fitsWindow(slabBytes)) return undefined;
+    const slabBytes = this.#slabBytesFor(recordBytes);
     const slot = this.#freeSlot(slabBytes);
-    if (slot === -1 || this.#options.mayGrow?.(slabBytes) === false) return undefined;
+    if (slot === -1 || !this.#admits(slabBytes)) return undefined;
     const image = this.#imageFor(slot, slabBytes);
     const capacityBytes = image.bytes.length;
     const header = { segment, capacityBytes, storeId: this.#options.storeId, baseSequence };
     const salt = writeFileHeader(image, header);
     return this.#describe(slot, image, segment, baseSequence, salt, 0, false);
+  }
+
+  #slabBytesFor(recordBytes: number): number {
+    return Math.max(this.#options.slabBytes, slabBytesFor(recordBytes));
+  }
+
+  #admits(slabBytes: number): boolean {
+    return this.#fitsWindow(slabBytes) && this.#options.mayGrow?.(slabBytes) !== false;
   }
 
   /**

@@ -176,6 +176,26 @@ testStore("maxBytes: what cannot fit is refused before anything is written", asy
   assertBound(place);
 });
 
+testStore(
+  "maxBytes: a batch larger than a slab waits for room, also where a usual slab would have some",
+  async (place) => {
+    // Whoever waited was let in for any slab, tried in vain, and was let in again in the same turn of
+    // the event loop: nothing else had a turn any more, and no room was ever made.
+    {
+      await using store = await place.open({ slabBytes: 64 * 1024 });
+      for (let i = 0; i < 93; i++) {
+        await store.put(`key:${i}`, noise(5000, i), { durability: "memory" });
+      }
+    }
+    await using store = await place.open({ ...BOUNDED, maxBytes: 14 * 64 * 1024 });
+    const value = noise(70_000, 1);
+    await store.batch([{ type: "put", key: "a", value }, { type: "put", key: "b", value: "b" }]);
+    assert.deepEqual(await store.get("a"), value);
+    assert(store.stats().eviction!.keys > 0);
+    assertBound(place, 14 * 64 * 1024);
+  },
+);
+
 testStore("maxBytes: a store that is opened with less shrinks", async (place) => {
   {
     await using store = await place.open({ slabBytes: 64 * 1024 });

@@ -15,15 +15,16 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Each of the writers does `write` again and again, while `goesOn`. */
+/** Each of `writers` does `write` again and again, while `goesOn`. */
 export async function byAllWriters(
   goesOn: () => boolean,
   write: () => Promise<unknown>,
+  writers = WRITERS,
 ): Promise<void> {
   const writer = async () => {
     while (goesOn()) await write();
   };
-  await Promise.all(Array.from({ length: WRITERS }, writer));
+  await Promise.all(Array.from({ length: writers }, writer));
 }
 
 /** How long `work` took, and how much all threads used of the processors meanwhile. */
@@ -68,7 +69,7 @@ export async function compare<F extends { readonly [K in keyof F]: number }>(
   figures.forEach((all, which) => {
     const rate = median(all.map(rateOf)) / 1000;
     const rest = show((field) => median(all.map((one) => one[field])));
-    console.log(`  ${names[which]!.padEnd(width)}  ${rate.toFixed(1)} K/s, ${rest}`);
+    console.log(`  ${names[which]!.padEnd(width)}  ${rate.toPrecision(3)} K/s, ${rest}`);
   });
   const [first, second] = figures.map((all) => all.map(rateOf)) as [number[], number[]];
   const each = second.map((rate, i) => (rate / first[i]!).toFixed(2));

@@ -130,3 +130,29 @@ Deno.test("a log on its own goes on after a full disk, too", async () => {
   assert.deepEqual(found.slice(0, lsns.length), lsns);
   assert.equal(found.at(-1), after);
 });
+
+Deno.test("a full disk that is told when a log is closed keeps no writer waiting", async () => {
+  for (let skip = 0; skip < 12; skip++) {
+    const fs = new FaultFs(new MemFs());
+    const store = await open("/store", { ...SMALL, fs, stallTimeoutMs: 1000 });
+    const rule = { on: "close", path: ".log", skip, times: 1 } as const;
+    const armed = fs.arm({ ...rule, fault: { kind: "error", code: "NO_SPACE" } });
+    const acknowledged = new Map<string, Uint8Array>();
+    for (let i = 0; i < 60; i++) {
+      // Large enough for a sync by a flush worker.
+      const value = noise(9000, i);
+      try {
+        await store.put(`key:${i}`, value);
+        acknowledged.set(`key:${i}`, value);
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "NO_SPACE", `close ${skip}`);
+      }
+    }
+    assert.equal(armed.strikes, 1);
+    assert(acknowledged.size > 50, `${acknowledged.size} writes`);
+    await store.flush();
+    await store.close();
+    await using again = await open("/store", { ...SMALL, fs });
+    await checkAll(again, acknowledged);
+  }
+});

@@ -156,10 +156,15 @@ export class SegmentReader implements Disposable {
     return blocks.slice(first, last + 1);
   }
 
-  /** Closes the file, as soon as no read is under way. Idempotent. */
+  /** Closes the file, as soon as no read is under way. Idempotent, and never throws. */
   close(): void {
     this.#closing = true;
-    if (this.#reading === 0) this.#file.close();
+    if (this.#reading > 0) return;
+    try {
+      this.#file.close();
+    } catch {
+      // It was only read from.
+    }
   }
 
   /** As `close`. */

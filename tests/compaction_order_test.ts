@@ -1,7 +1,7 @@
 /** What must be durable before what, while segments are compacted. */
 import assert from "node:assert/strict";
 import { open, type Store } from "../mod.ts";
-import { type FsOperation, InterceptFs, MemFs } from "../vfs/mod.ts";
+import { FaultFs, type FsOperation, InterceptFs, MemFs } from "../vfs/mod.ts";
 import { collect, noise, SMALL } from "./_support.ts";
 
 const DIR = "/store";
@@ -95,4 +95,20 @@ Deno.test("a delete of a value that was to expire has no effect before it is dur
       );
     }
   }
+});
+
+Deno.test("a segment whose file cannot be closed is removed all the same", async () => {
+  const fs = new FaultFs(new MemFs());
+  const store = await open(DIR, { ...MANUAL, fs });
+  await fill(store, 90, 0);
+  // Of each segment, a reader is open.
+  for (let i = 0; i < 90; i++) await store.get(`key:${i}`);
+  for (let i = 0; i < 80; i++) await store.delete(`key:${i}`);
+  const rule = fs.arm({ on: "close", path: /\.seg$/, fault: { kind: "error", code: "IO" } });
+  const { removedFiles } = await store.compact();
+  assert(removedFiles > 0 && rule.strikes > 0);
+  assert.deepEqual(await store.get("key:85"), noise(2000, 85));
+  assert.equal(await store.get("key:5"), undefined);
+  fs.clear();
+  await store.close();
 });

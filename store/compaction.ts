@@ -86,14 +86,14 @@ export class StoreCompaction {
     this.#endRest?.();
     await this.#inTurn(async () => {
       this.#waiting--;
-      const made = new Set<number>();
+      // From here on: also what is made to make room is as compact as it gets.
+      const made = this.#jobs.nextSegment;
       while (!isAborted()) {
         await this.#makeRoom();
         this.#core.assertDurable();
         if (this.#jobs.broken !== undefined) throw this.#jobs.broken;
         const pick = this.#pick(LEAST_DEAD_PART, made);
         if (pick === undefined) return;
-        made.add(this.#jobs.nextSegment);
         const outcome = await this.#jobs.run(pick, 0);
         if (hasFailed(outcome)) throw outcome.error;
         this.#core.eviction?.room.serve();
@@ -228,8 +228,8 @@ export class StoreCompaction {
     clearTimeout(timer);
   }
 
-  /** The next job: for `Store.compact` if `made` tells what its earlier jobs have made. */
-  #pick(deadPart: number, made: ReadonlySet<number> | undefined): Pick | undefined {
+  /** The next job: for `Store.compact` if `made` tells from which segment on they were made since it was called. */
+  #pick(deadPart: number, made: number | undefined): Pick | undefined {
     const { segments, options, snapshots, eviction } = this.#core;
     return pickSegments(segments, {
       deadPart,
@@ -238,7 +238,8 @@ export class StoreCompaction {
       searchAlways: made !== undefined,
       below: this.#sealedBelow(),
       isExcluded: (segment) =>
-        this.#jobs.isDamaged(segment) || made?.has(segment) === true || snapshots.needs(segment) ||
+        this.#jobs.isDamaged(segment) || (made !== undefined && segment <= made) ||
+        snapshots.needs(segment) ||
         // What is copied must fit into the room that is kept for it.
         (eviction !== undefined && segments.liveBytesOf(segment) > options.slabBytes),
       mayDropTombstones: (segment) =>

@@ -196,6 +196,25 @@ testStore(
   },
 );
 
+testStore(
+  "maxBytes: compact() ends, also where a snapshot keeps it from making room",
+  async (place) => {
+    // Each time, what had been made to make room was compacted again, to no avail, and again room was to be made.
+    await using store = await place.open(BOUNDED);
+    const put = (i: number) => store.put(`key:${i}`, noise(5000, i), { durability: "memory" });
+    for (let i = 0; i < 92; i++) await put(i);
+    using snapshot = store.snapshot();
+    for (let i = 0; i < 40; i++) await store.delete(`key:${i}`, { durability: "memory" });
+    await store.put("short-lived", noise(20_000, 1));
+    await store.delete("short-lived");
+    let jobs = 0;
+    const stop = new AbortController();
+    await store.compact({ signal: stop.signal, onProgress: () => ++jobs > 100 && stop.abort() });
+    assert(snapshot.getSync("key:1") !== undefined);
+    assert.deepEqual((await store.verify()).problems, []);
+  },
+);
+
 testStore("maxBytes: a store that is opened with less shrinks", async (place) => {
   {
     await using store = await place.open({ slabBytes: 64 * 1024 });

@@ -20,7 +20,8 @@ export function keyBytes(key: Key): Uint8Array {
   return typeof key === "string" ? encoder.encode(key) : key;
 }
 
-function nameOf(key: Key): string {
+/** A name that no other key has. */
+export function nameOf(key: Key): string {
   return keyBytes(key).join();
 }
 
@@ -45,6 +46,13 @@ export class ModelState {
     this.#entries.delete(nameOf(key));
   }
 
+  /** The put of `entry` never was; `before` is what its key had then. */
+  undo(entry: ModelEntry, before: ModelEntry | undefined): void {
+    if (this.#entries.get(nameOf(entry.key)) !== entry) return;
+    if (before === undefined) this.delete(entry.key);
+    else this.put(before);
+  }
+
   /** What a reader sees at `now`. */
   get(key: Key, now: number): ModelEntry | undefined {
     const entry = this.#entries.get(nameOf(key));
@@ -56,6 +64,48 @@ export class ModelState {
     return [...this.#entries.values()].filter((entry) => !isOver(entry, now)).sort((a, b) =>
       compareBytes(keyBytes(a.key), keyBytes(b.key))
     );
+  }
+}
+
+/** What a power loss may leave of a store: states, the oldest first; the last is the present one. */
+export class ModelStates {
+  #all = [new ModelState()];
+
+  /** All of them. */
+  get all(): readonly ModelState[] {
+    return this.#all;
+  }
+
+  /** What is there now. */
+  get present(): ModelState {
+    return this.#all.at(-1)!;
+  }
+
+  /** Goes over to a new state. */
+  change(change: (state: ModelState) => void): void {
+    const next = this.present.copy();
+    change(next);
+    this.#all.push(next);
+  }
+
+  /** Everything so far survives. */
+  durable(): void {
+    this.#all = [this.present];
+  }
+
+  /** There is nothing but `state` any more. */
+  become(state: ModelState): void {
+    this.#all = [state];
+  }
+
+  /** `key` was seen to have gone: whatever crashes, it is not back. */
+  gone(key: Key): void {
+    for (const state of this.#all) state.delete(key);
+  }
+
+  /** The put of `entry` was refused after all; `before` is what its key had then. */
+  undo(entry: ModelEntry, before: ModelEntry | undefined): void {
+    for (const state of this.#all) state.undo(entry, before);
   }
 }
 
@@ -73,13 +123,23 @@ export interface FoundEntry {
 
 /** True if the store shows just what `state` has; a version that the model does not know may be any. */
 export function isSame(state: readonly ModelEntry[], found: readonly FoundEntry[]): boolean {
-  return state.length === found.length && state.every((entry, i) => {
-    const other = found[i]!;
-    return compareBytes(keyBytes(entry.key), keyBytes(other.key)) === 0 &&
-      typeof entry.key === typeof other.key &&
-      (entry.version === undefined || entry.version === other.version) &&
-      entry.expiresAt === other.expiresAt && compareBytes(entry.value, other.value) === 0;
+  return state.length === found.length && state.every((entry, i) => isThat(entry, found[i]!));
+}
+
+/** True if the store shows nothing but what `state` has, whatever is missing. */
+export function isPart(state: readonly ModelEntry[], found: readonly FoundEntry[]): boolean {
+  const byName = new Map(state.map((entry) => [nameOf(entry.key), entry]));
+  return found.every((one) => {
+    const entry = byName.get(nameOf(one.key));
+    return entry !== undefined && isThat(entry, one);
   });
+}
+
+function isThat(entry: ModelEntry, found: FoundEntry): boolean {
+  return compareBytes(keyBytes(entry.key), keyBytes(found.key)) === 0 &&
+    typeof entry.key === typeof found.key &&
+    (entry.version === undefined || entry.version === found.version) &&
+    entry.expiresAt === found.expiresAt && compareBytes(entry.value, found.value) === 0;
 }
 
 /** As {@linkcode isSame}, in words. */

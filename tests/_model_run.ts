@@ -1,37 +1,51 @@
 import assert from "node:assert/strict";
-import { FlagstoneError, open, type PutOptions, type Snapshot, type Store } from "../mod.ts";
-import { assertSame, isSame, type ModelEntry, ModelState, shown } from "./_model.ts";
+import { FlagstoneError, open, type Snapshot, type Store } from "../mod.ts";
+import { assertSame, isPart, isSame, ModelState, ModelStates, nameOf, shown } from "./_model.ts";
 import { allOf, checkEverything, checkKey, checkList, checkSnapshot } from "./_model_checks.ts";
 import type { Disk } from "./_model_disk.ts";
-import { type Asked, KEYS, type Put, type Step } from "./_model_steps.ts";
-import { failsWith, noise, SMALL } from "./_support.ts";
+import { KEYS, type Step } from "./_model_steps.ts";
+import { ModelWrites, type WritingRun } from "./_model_writes.ts";
+import { Evictions } from "./_model_evictions.ts";
+import { SMALL } from "./_support.ts";
 
-function valueOf({ size, seed, compress }: Put): Uint8Array {
-  return compress ? new Uint8Array(size).fill(seed) : noise(size, seed);
+/** The least bound that a store of a model test can have: some 380 KiB of files, then something goes. */
+export const LEAST_BOUND = 14 * 64 * 1024;
+
+/** How a model test opens its store. */
+export interface ModelOptions {
+  /** Given, keys may be evicted. */
+  readonly maxBytes?: number;
 }
 
 /** Does steps to a store and to its model, side by side; after each, what was asked of both must agree. */
-export class ModelRun {
+export class ModelRun implements WritingRun {
+  readonly #options: ModelOptions;
   #disk: Disk;
-  #store!: Store;
-  #now = 1_000_000;
-  /** States that a power loss may leave, the oldest first; the last is the present one. */
-  #states = [new ModelState()];
-  #lastVersion = 0;
+  store!: Store;
+  now = 1_000_000;
+  readonly states = new ModelStates();
+  /** There in a store with a bound. */
+  readonly evictions: Evictions | undefined;
+  readonly #writes = new ModelWrites(this);
   #checkpoints = 0;
-  #underWay: Promise<unknown>[] = [];
   /** Compactions that go on while the next steps are done. */
   #compacting: Promise<unknown>[] = [];
   /** Open snapshots, what they must show, and the time that they show. */
   #snapshots: { snapshot: Snapshot; state: ModelState; now: number }[] = [];
 
-  private constructor(disk: Disk) {
+  private constructor(disk: Disk, options: ModelOptions) {
     this.#disk = disk;
+    this.#options = options;
+    if (options.maxBytes !== undefined) this.evictions = new Evictions(this.states);
   }
 
   /** Runs all of `steps`. Rejects with what does not hold. */
-  static async run(disk: Disk, steps: readonly Step[]): Promise<void> {
-    const run = new ModelRun(disk);
+  static async run(
+    disk: Disk,
+    steps: readonly Step[],
+    options: ModelOptions = {},
+  ): Promise<void> {
+    const run = new ModelRun(disk, options);
     await run.#open(false);
     let done = 0;
     try {
@@ -41,88 +55,92 @@ export class ModelRun {
       }
       await run.#do({ type: "reopen", image: true });
       await run.#do({ type: "verify" });
+      await run.store.close();
     } catch (cause) {
+      // After a crash it may be the store of before.
+      await run.store.close().catch(() => {});
       throw new Error(`step ${done}, ${JSON.stringify(steps[done])}`, { cause });
     } finally {
-      await run.#store.close();
       await Promise.all(run.#compacting);
     }
   }
 
   get #present(): ModelState {
-    return this.#states.at(-1)!;
+    return this.states.present;
   }
 
   async #open(image: boolean): Promise<void> {
-    this.#store = await open(`${this.#disk.root}/store`, {
+    this.store = await open(`${this.#disk.root}/store`, {
       ...SMALL,
       fs: this.#disk.fs,
-      now: () => this.#now,
+      now: () => this.now,
       indexImageKeys: image ? 0 : 1e9,
+      ...this.#options,
     });
+    this.evictions?.opened(this.store, () => this.now);
   }
 
   async #do(step: Step): Promise<void> {
     // A burst is under way while the next step begins, but only a crash does not wait for it.
-    if (step.type !== "crash") await this.#settle();
+    if (step.type !== "crash") await this.#writes.settle();
     switch (step.type) {
       case "put":
-        return await this.#put(step.put, step.durability);
+        return await this.#writes.put(step.put, step.durability);
       case "delete":
-        return await this.#delete(step);
+        return await this.#writes.delete(step);
       case "batch":
-        return await this.#batch(step);
+        return await this.#writes.batch(step);
       case "update":
-        return await this.#update(step);
+        return await this.#writes.update(step);
       case "burst":
-        for (const put of step.puts) {
-          const entry = this.#entryOf(put);
-          this.#change((state) => state.put(entry));
-          const options = this.#optionsOf(put, step.durability);
-          const written = this.#store.put(entry.key, entry.value, options);
-          this.#underWay.push(written.then((version) => this.#acknowledged(entry, version)));
-        }
+        for (const put of step.puts) this.#writes.beginPut(put, step.durability);
         return;
+      case "fill":
+        return await this.#writes.fill(step);
       case "read":
-        return await checkKey(this.#store, this.#present, this.#now, KEYS[step.key]!);
+        return await this.agree(() =>
+          checkKey(this.store, this.#present, this.now, KEYS[step.key]!)
+        );
       case "list":
-        return await checkList(this.#store, this.#present, this.#now, step);
+        return await this.agree(() => checkList(this.store, this.#present, this.now, step));
       case "tick":
-        this.#now += step.ms;
+        this.now += step.ms;
         return await this.#checkAll("later");
       case "flush":
-        await this.#store.flush();
-        return this.#durable();
+        await this.store.flush();
+        return this.states.durable();
       case "rotate":
         for (const seed of [1, 2, 3]) {
           const put = { key: 3, size: 22_000, seed, compress: false, expireIn: 0 };
-          await this.#put({ ...put, asked: "nothing" }, "memory");
+          await this.#writes.put({ ...put, asked: "nothing" }, "memory");
         }
         return;
       case "clear":
-        await this.#store.clear();
-        this.#states = [new ModelState()];
+        await this.roomy(() => this.store.clear());
+        this.states.become(new ModelState());
         this.#forgetSnapshots();
         return;
       case "checkpoint":
         return await this.#checkpoint();
       case "compact":
-        await this.#store.compact();
+        await this.roomy(() => this.store.compact());
         return await this.#checkAll("compacted");
       case "compacting":
         // Its steps are taken between those of the next calls.
         this.#compacting.push(
-          this.#store.compact().catch((error) => {
+          this.store.compact().catch((error) => {
             if (!(error instanceof FlagstoneError)) throw error;
-            assert.match(error.code, /CLOSED|ABORTED|IO|WRITE_FAILED/);
+            assert.match(error.code, /CLOSED|ABORTED|IO|WRITE_FAILED|NO_SPACE/);
           }),
         );
         return;
       case "snapshot": {
         if (this.#snapshots.length > step.nth) return;
         // Bursts may have to wait for memory; what waits is not seen.
-        const state = this.#present.copy();
-        this.#snapshots.push({ snapshot: this.#store.snapshot(), state, now: this.#now });
+        const snapshot = this.store.snapshot();
+        // What it does not see went before: from here on, it shows the same for ever.
+        await this.evictions?.learn(snapshot);
+        this.#snapshots.push({ snapshot, state: this.#present.copy(), now: this.now });
         return;
       }
       case "look":
@@ -131,24 +149,44 @@ export class ModelRun {
         this.#snapshots.splice(step.nth, 1)[0]?.snapshot.dispose();
         return;
       case "verify":
-        assert.deepEqual((await this.#store.verify()).problems, []);
+        assert.deepEqual((await this.store.verify()).problems, []);
         return;
       case "reopen":
-        await this.#store.close();
+        this.evictions?.ending();
+        await this.store.close();
         await Promise.all(this.#compacting.splice(0));
         this.#forgetSnapshots();
-        this.#durable();
+        this.states.durable();
         await this.#open(step.image);
         await this.#checkAll("reopened");
+        this.evictions?.lookedAt();
         return await this.#do({ type: "verify" });
       case "crash":
         return await this.#crash(step.seed);
     }
   }
 
-  async #settle(): Promise<void> {
-    const results = await Promise.allSettled(this.#underWay.splice(0));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+  /** True if a store with a bound may say so: a snapshot needs the room. */
+  isRefusal(error: unknown): boolean {
+    return error instanceof FlagstoneError && error.code === "NO_SPACE" &&
+      this.evictions !== undefined && this.#snapshots.length > 0;
+  }
+
+  /** Does `work`; if there is no room for it, without the snapshots that need it. */
+  async roomy<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!this.isRefusal(error)) throw error;
+      for (const { snapshot } of this.#snapshots.splice(0)) snapshot.dispose();
+      return await work();
+    }
+  }
+
+  /** Does `check`; in a store with a bound, once it is known what has gone. */
+  async agree(check: () => Promise<void>): Promise<void> {
+    if (this.evictions === undefined) await check();
+    else await this.evictions.agree(check);
   }
 
   async #look(nth: number): Promise<void> {
@@ -164,170 +202,66 @@ export class ModelRun {
     }
   }
 
-  /** Goes over to a new state. */
-  #change(change: (state: ModelState) => void): void {
-    const next = this.#present.copy();
-    change(next);
-    this.#states.push(next);
-  }
-
-  /** Everything so far survives. */
-  #durable(): void {
-    this.#states = [this.#present];
-  }
-
-  #acknowledged(entry: ModelEntry, version: number): void {
-    assert(version > this.#lastVersion, `version ${version} after ${this.#lastVersion}`);
-    this.#lastVersion = version;
-    entry.version = version;
-  }
-
-  #entryOf(put: Put): ModelEntry {
-    const expiresAt = put.expireIn === 0 ? 0 : this.#now + put.expireIn;
-    return { key: KEYS[put.key]!, value: valueOf(put), version: undefined, expiresAt };
-  }
-
-  #optionsOf(put: Put, durability: PutOptions["durability"]): PutOptions {
-    return {
-      durability: durability!,
-      compression: put.compress ? "zstd" : "none",
-      ...this.#fieldsOf(put),
-    };
-  }
-
-  #fieldsOf(put: Put): PutOptions {
-    return {
-      ...(put.expireIn === 0 ? {} : { expireIn: put.expireIn }),
-      ...this.#conditionOf(put.key, put.asked),
-    };
-  }
-
-  #conditionOf(key: number, asked: Asked): { ifVersion?: number; ifAbsent?: boolean } {
-    const version = this.#present.get(KEYS[key]!, this.#now)?.version ?? 0;
-    if (asked === "nothing") return {};
-    if (asked === "absent") return { ifAbsent: true };
-    return { ifVersion: asked === "current" ? version : version + 1 };
-  }
-
-  #holds(key: number, asked: Asked): boolean {
-    if (asked === "absent") return this.#present.get(KEYS[key]!, this.#now) === undefined;
-    return asked !== "stale";
-  }
-
-  async #put(put: Put, durability: PutOptions["durability"]): Promise<void> {
-    const entry = this.#entryOf(put);
-    const blob = put.size > 9000 && put.seed % 2 === 0
-      ? new Blob([entry.value.slice()])
-      : entry.value;
-    const written = this.#store.put(entry.key, blob, this.#optionsOf(put, durability));
-    if (!this.#holds(put.key, put.asked)) return void await failsWith("CONFLICT", written);
-    this.#change((state) => state.put(entry));
-    this.#acknowledged(entry, await written);
-    if (durability === "synced") this.#durable();
-  }
-
-  async #delete(step: Step & { type: "delete" }): Promise<void> {
-    const key = KEYS[step.key]!;
-    const condition = this.#conditionOf(step.key, step.asked) as { ifVersion?: number };
-    const deleted = this.#store.delete(key, { durability: step.durability, ...condition });
-    if (!this.#holds(step.key, step.asked)) return void await failsWith("CONFLICT", deleted);
-    const had = this.#present.get(key, this.#now) !== undefined;
-    if (had) this.#change((state) => state.delete(key));
-    assert.equal(await deleted, had);
-    if (step.durability === "synced") this.#durable();
-  }
-
-  async #batch({ operations, durability }: Step & { type: "batch" }): Promise<void> {
-    const entries = operations.map((one) => typeof one === "number" ? one : this.#entryOf(one));
-    const holds = operations.every((one) =>
-      typeof one === "number" || this.#holds(one.key, one.asked)
-    );
-    const written = this.#store.batch(
-      operations.map((one, i) => {
-        const entry = entries[i]!;
-        if (typeof one === "number" || typeof entry === "number") {
-          return { type: "delete" as const, key: KEYS[one as number]! };
-        }
-        return {
-          type: "put" as const,
-          key: entry.key,
-          value: entry.value,
-          ...this.#fieldsOf(one),
-        };
-      }),
-      { durability },
-    );
-    if (!holds) return void await failsWith("CONFLICT", written);
-    if (operations.length === 0) return assert.equal(await written, 0);
-    this.#change((state) => {
-      for (const entry of entries) {
-        if (typeof entry === "number") state.delete(KEYS[entry]!);
-        else state.put(entry);
-      }
-    });
-    const version = await written;
-    // Of all but the last, the version is asked for.
-    for (const entry of entries) {
-      if (typeof entry === "number" || this.#present.get(entry.key, this.#now) !== entry) continue;
-      entry.version = (await this.#store.getEntry(entry.key))?.version;
-      assert(entry.version! > this.#lastVersion && entry.version! <= version);
-    }
-    this.#lastVersion = version;
-    if (durability === "synced") this.#durable();
-  }
-
-  async #update({ put, remove, durability }: Step & { type: "update" }): Promise<void> {
-    const entry = this.#entryOf(put);
-    const before = this.#present.get(entry.key, this.#now);
-    const options = put.expireIn === 0 ? { durability } : { durability, expireIn: put.expireIn };
-    const version = await this.#store.update(entry.key, (old) => {
-      assert.deepEqual(old, before?.value);
-      return remove ? undefined : entry.value;
-    }, options);
-    if (!remove) {
-      this.#change((state) => state.put(entry));
-      this.#acknowledged(entry, version!);
-    } else if (before !== undefined) {
-      this.#change((state) => state.delete(entry.key));
-      assert(version! > this.#lastVersion);
-      this.#lastVersion = version!;
-    } else {
-      assert.equal(version, undefined);
-    }
-    if (durability === "synced") this.#durable();
-  }
-
   async #checkpoint(): Promise<void> {
     const directory = `${this.#disk.root}/copy-${++this.#checkpoints}`;
-    await this.#store.checkpoint(directory);
+    const before = this.#present.list(this.now);
+    await this.roomy(() => this.store.checkpoint(directory));
     const fs = this.#disk.fs;
-    await using copy = await open(directory, { ...SMALL, fs, now: () => this.#now });
-    assertSame(this.#present.list(this.#now), await allOf(copy), "a checkpoint");
+    await using copy = await open(directory, { ...SMALL, fs, now: () => this.now });
+    const found = await allOf(copy);
+    if (!this.evictions) assertSame(before, found, "a checkpoint");
+    else {
+      // What the copy has went later, if it did; what it has not is gone.
+      assert(isPart(before, found), `a checkpoint has\n${shown(found)}\nof\n${shown(before)}`);
+      await this.evictions.learn(this.store);
+      const names = new Set(found.map(({ key }) => nameOf(key)));
+      const lost = this.#present.list(this.now).filter(({ key }) => !names.has(nameOf(key)));
+      assert.equal(shown(lost), "", "a checkpoint lacks what is there");
+    }
     assert.deepEqual((await copy.verify()).problems, []);
-    this.#durable();
+    this.states.durable();
   }
 
   async #checkAll(where: string): Promise<void> {
-    await checkEverything(this.#store, this.#present, this.#now, where);
+    await this.agree(() => checkEverything(this.store, this.#present, this.now, where));
   }
 
   async #crash(seed: number): Promise<void> {
-    const old = this.#store;
+    const old = this.store;
     this.#disk = this.#disk.crash(seed);
-    await Promise.allSettled(this.#underWay.splice(0));
+    await this.#writes.settle(true);
+    this.evictions?.ending();
     await old.close().catch(() => {});
     await Promise.all(this.#compacting.splice(0));
     this.#forgetSnapshots();
     await this.#open(seed % 2 === 0);
-    const found = await allOf(this.#store);
-    const survivor = this.#states.findLast((state) => isSame(state.list(this.#now), found));
+    // What goes while it is being read has gone.
+    const found = (await allOf(this.store)).filter(({ value }) =>
+      value !== undefined || this.evictions === undefined
+    );
+    const survivor = this.evictions === undefined
+      ? this.states.all.findLast((state) => isSame(state.list(this.now), found))
+      : this.states.all.findLast((state) => isPart(state.list(this.now), found));
     if (survivor === undefined) {
-      const states = this.#states.map((state) => shown(state.list(this.#now)));
+      const states = this.states.all.map((state) => shown(state.list(this.now)));
       assert.fail(`a crash left\n${shown(found)}\nwhich is none of\n${states.join("\n or\n")}`);
     }
     // What survives was synced by recovery.
-    this.#states = [survivor];
-    for (const { key, version } of found) survivor.get(key, this.#now)!.version = version;
-    assert.equal(this.#store.stats().keys, found.length);
+    this.states.become(survivor);
+    for (const { key, version } of found) survivor.get(key, this.now)!.version = version;
+    if (this.evictions === undefined) assert.equal(this.store.stats().keys, found.length);
+    else {
+      const lost = survivor.list(this.now).length - found.length;
+      const most = this.evictions.unseen;
+      assert(
+        lost <= most,
+        `a crash took ${lost} keys along, of ${most} that may have been evicted`,
+      );
+      this.evictions.lookedAt();
+      const names = new Set(found.map(({ key }) => nameOf(key)));
+      for (const { key } of survivor.list(this.now)) {
+        if (!names.has(nameOf(key))) survivor.delete(key);
+      }
+    }
   }
 }

@@ -35,6 +35,7 @@ export type Step =
   | { type: "batch"; operations: readonly (Put | number)[]; durability: Durability }
   | { type: "update"; put: Put; remove: boolean; durability: Durability }
   | { type: "burst"; puts: readonly Put[]; durability: Durability }
+  | { type: "fill"; from: number; keys: number; size: number; reads: number }
   | { type: "read"; key: number }
   | {
     type: "list";
@@ -154,3 +155,24 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ type: fc.constant("crash" as const), seed: fc.nat(99_999) }),
   },
 );
+
+/** Any step, and often so many writes that a store with a bound must let something go. */
+export const anyCacheStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: anyStep.map(inOrder) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("fill" as const),
+      from: fc.nat(39),
+      keys: fc.integer({ min: 1, max: 12 }),
+      size: fc.integer({ min: 10_000, max: 20_000 }),
+      reads: fc.nat(10),
+    }),
+  },
+);
+
+/** Of writes that wait for room, a second one of a key comes after those of other keys: here is none. */
+function inOrder(step: Step): Step {
+  if (step.type !== "burst") return step;
+  return { ...step, puts: [...new Map(step.puts.map((put) => [put.key, put])).values()] };
+}

@@ -260,15 +260,17 @@ Deno.test("open() that fails half-way leaves no lock and no open file behind", a
     for (let i = 0; i < 40; i++) await store.put(`k${i}`, noise(5000, i));
   }
   let failures = 0;
-  for (let call = 0; failures === call; call++) {
+  for (let call = 0, strikes = 1; strikes > 0; call++) {
     const armed = fs.arm({ fault: { kind: "error", code: "IO" }, skip: call, times: 1 });
     try {
       await (await placeOn(fs, "/store").open()).close();
     } catch {
       failures++;
     }
+    strikes = armed.strikes;
     armed.clear();
   }
+  // Others, such as the close of a segment that was read, are none of the store's failures.
   assert(failures > 20, `${failures} calls can fail`);
   await using store = await placeOn(inner, "/store").open();
   assert.equal(store.stats().keys, 40);

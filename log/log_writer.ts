@@ -6,6 +6,7 @@ import { type Host, Role } from "../workers/mod.ts";
 import { Acknowledgements, endOf } from "./acknowledgements.ts";
 import { wantsOfAttached } from "./attached_wants.ts";
 import { DiskSpace } from "./disk_space.ts";
+import { EarlyLook } from "./early_look.ts";
 import type { Durability, LogWriterParts, StoreLog } from "./log_parts.ts";
 import { FlushedWaiters } from "./flushed_waiters.ts";
 import { SpaceQueue } from "./space_queue.ts";
@@ -29,6 +30,9 @@ export class LogWriter implements StoreLog {
   readonly #disk: DiskSpace;
   readonly #acks: Acknowledgements;
   readonly #bell: TurnBell;
+  readonly #look: EarlyLook;
+  /** `Word.progress` at the last look. */
+  #seen = 0;
   /** The disk was full at the last look. */
   #isFull = false;
   /** That, or the log has failed: nothing is taken in. */
@@ -63,6 +67,11 @@ export class LogWriter implements StoreLog {
       () => this.#fail(stalled(directory, stallTimeoutMs)),
     );
     this.#acks = new Acknowledgements(parts.control, this.memtable.active);
+    this.#look = new EarlyLook({
+      hasNews: () => Atomics.load(this.control.words, Word.progress) !== this.#seen,
+      isAwaited: () => this.#acks.isAwaited,
+      onNews: () => this.#onProgress(),
+    });
     this.#bell = new TurnBell(parts.control, parts.host, () => this.#watch());
   }
 
@@ -238,6 +247,7 @@ export class LogWriter implements StoreLog {
     }
     // Also if news are awaited already: what was asked for in this turn may have been done before.
     this.#onProgress();
+    this.#look.begin();
     this.#stalls.arm();
   }
 
@@ -257,6 +267,7 @@ export class LogWriter implements StoreLog {
 
   /** Brings the main thread's view up to date with the workers' words. */
   #onProgress(): void {
+    this.#seen = Atomics.load(this.control.words, Word.progress);
     try {
       this.#catchUp();
     } catch (error) {

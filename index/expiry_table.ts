@@ -8,16 +8,18 @@ const Field = {
   h3: 2,
   sequenceLow: 3,
   sequenceHigh: 4,
-  timeLow: 5,
-  timeHigh: 6,
   /** Its place in the heap; -1 while the entry is free. */
-  place: 7,
+  place: 5,
   /** The next entry of its bucket, or the next free one; plus 1, so that 0 is none. */
-  next: 8,
+  next: 6,
 } as const;
 const ENTRY_WORDS = Object.keys(Field).length;
-/** Of these, an image of the table has the first seven. */
-const IMAGE_WORDS = Field.place;
+/** Words of a place in the heap. The times are here, where they are compared, and not with the entries, which are all over the memory. */
+const HeapField = { entry: 0, timeLow: 1, timeHigh: 2 } as const;
+const HEAP_WORDS = Object.keys(HeapField).length;
+/** An image of the table has key and sequence number of an entry, and then its time. */
+const IMAGE_ENTRY_WORDS = Field.place;
+const IMAGE_WORDS = IMAGE_ENTRY_WORDS + 2;
 /** Length of one entry of an image, in bytes. */
 export const EXPIRY_IMAGE_BYTES = IMAGE_WORDS * 4;
 /** Children of a place in the heap: half the levels of a binary one, and they are neighbours in memory. */
@@ -26,8 +28,8 @@ const LEAST_BUCKETS = 64;
 
 /**
  * When the keys that expire do so: a map from key to time, which also knows the next time of all. 44
- * bytes for each key that was ever in it at the same time: 36 for its entry, 4 each in the heap and
- * in the buckets. All of it grows by pieces, and the buckets one at a time (linear hashing, Litwin
+ * bytes for each key that was ever in it at the same time: 28 for its entry, 12 in the heap, 4 in
+ * the buckets. All of it grows by pieces, and the buckets one at a time (linear hashing, Litwin
  * 1980), so that no put waits for it.
  *
  * It is a heap of four children rather than a timing wheel: with one time to live for all, which is
@@ -68,13 +70,13 @@ export class ExpiryTable implements KeyHash {
 
   /** The time that comes next, or Infinity. */
   get nextTime(): number {
-    return this.#size === 0 ? Infinity : this.#timeAt(this.#heap.get(0));
+    return this.#size === 0 ? Infinity : this.#timeIn(0);
   }
 
   /** When the key expires, or 0 if it does not. */
   timeOf(hash: KeyHash): number {
     const entry = this.#find(hash);
-    return entry === -1 ? 0 : this.#timeAt(entry);
+    return entry === -1 ? 0 : this.#timeIn(this.#word(entry, Field.place));
   }
 
   /** Has the key of the record `sequence` expire at `time`, unless a newer record of it is known. */
@@ -85,9 +87,10 @@ export class ExpiryTable implements KeyHash {
     } else if (this.#sequenceAt(entry) > sequence) {
       return;
     }
-    this.#store(entry, Field.sequenceLow, sequence);
-    this.#store(entry, Field.timeLow, time);
-    this.#settle(this.#word(entry, Field.place), entry);
+    const at = entry * ENTRY_WORDS;
+    this.#entries.set(at + Field.sequenceLow, sequence | 0);
+    this.#entries.set(at + Field.sequenceHigh, Math.floor(sequence / TWO_32));
+    this.#settle(this.#word(entry, Field.place), entry, time);
   }
 
   /** The key does not expire any more. False if it did not. */
@@ -101,7 +104,7 @@ export class ExpiryTable implements KeyHash {
   /** Shows the key that expires next in `h1` to `time`. False if there is none. */
   first(): boolean {
     if (this.#size === 0) return false;
-    this.#show(this.#heap.get(0));
+    this.#show(this.#entryIn(0));
     return true;
   }
 
@@ -121,10 +124,14 @@ export class ExpiryTable implements KeyHash {
       const count = Math.min(most, this.#size - from);
       const words = new Int32Array(count * IMAGE_WORDS);
       for (let i = 0; i < count; i++) {
-        const entry = this.#heap.get(from + i);
-        for (let word = 0; word < IMAGE_WORDS; word++) {
+        const entry = this.#entryIn(from + i);
+        for (let word = 0; word < IMAGE_ENTRY_WORDS; word++) {
           words[i * IMAGE_WORDS + word] = this.#word(entry, word);
         }
+        const time = i * IMAGE_WORDS + IMAGE_ENTRY_WORDS;
+        const at = (from + i) * HEAP_WORDS;
+        words[time] = this.#heap.get(at + HeapField.timeLow);
+        words[time + 1] = this.#heap.get(at + HeapField.timeHigh);
       }
       yield new Uint8Array(words.buffer);
     }
@@ -136,7 +143,8 @@ export class ExpiryTable implements KeyHash {
     for (let at = 0; at + IMAGE_WORDS <= words.length; at += IMAGE_WORDS) {
       const hash = { h1: words[at]!, h2: words[at + 1]!, h3: words[at + 2]! };
       const sequence = join(words[at + Field.sequenceLow]!, words[at + Field.sequenceHigh]!);
-      this.set(hash, sequence, join(words[at + Field.timeLow]!, words[at + Field.timeHigh]!));
+      const time = at + IMAGE_ENTRY_WORDS;
+      this.set(hash, sequence, join(words[time]!, words[time + 1]!));
     }
   }
 
@@ -151,8 +159,7 @@ export class ExpiryTable implements KeyHash {
     this.#entries.set(at + Field.h3, h3);
     this.#link(entry, this.#bucketOf(h1));
     // Last, as if it expired later than all others; the caller says when.
-    this.#store(entry, Field.timeLow, Number.MAX_SAFE_INTEGER);
-    this.#place(this.#size++, entry);
+    this.#place(this.#size++, entry, Number.MAX_SAFE_INTEGER);
     return entry;
   }
 
@@ -169,8 +176,8 @@ export class ExpiryTable implements KeyHash {
       this.#entries.set(before * ENTRY_WORDS + Field.next, following);
     }
     const place = this.#word(entry, Field.place);
-    const last = this.#heap.get(--this.#size);
-    if (last !== entry) this.#settle(place, last);
+    const last = this.#entryIn(--this.#size);
+    if (last !== entry) this.#settle(place, last, this.#timeIn(this.#size));
     this.#entries.set(entry * ENTRY_WORDS + Field.place, -1);
     this.#entries.set(entry * ENTRY_WORDS + Field.next, this.#free);
     this.#free = entry + 1;
@@ -214,49 +221,56 @@ export class ExpiryTable implements KeyHash {
   }
 
   /** Puts `entry` into the heap, at `place` or above or below it, wherever its time belongs. */
-  #settle(place: number, entry: number): void {
-    const time = this.#timeAt(entry);
+  #settle(place: number, entry: number, time: number): void {
     const start = place;
     while (place > 0) {
       const parent = Math.floor((place - 1) / HEAP_ARITY);
-      const above = this.#heap.get(parent);
-      if (this.#timeAt(above) <= time) break;
-      this.#place(place, above);
+      const above = this.#timeIn(parent);
+      if (above <= time) break;
+      this.#place(place, this.#entryIn(parent), above);
       place = parent;
     }
     if (place === start) place = this.#sink(place, time);
-    this.#place(place, entry);
+    this.#place(place, entry, time);
   }
 
   /** Moves those below `place` up that expire before `time`; returns the place that is free then. */
   #sink(place: number, time: number): number {
     for (;;) {
-      const child = this.#firstChild(place);
-      if (child === -1) return place;
-      const below = this.#heap.get(child);
-      if (this.#timeAt(below) >= time) return place;
-      this.#place(place, below);
-      place = child;
+      const from = place * HEAP_ARITY + 1;
+      const end = Math.min(from + HEAP_ARITY, this.#size);
+      let first = -1;
+      let least = time;
+      for (let child = from; child < end; child++) {
+        const below = this.#timeIn(child);
+        if (below >= least) continue;
+        least = below;
+        first = child;
+      }
+      if (first === -1) return place;
+      this.#place(place, this.#entryIn(first), least);
+      place = first;
     }
   }
 
-  /** Of the children of `place`, the one that expires first; -1 if there are none. */
-  #firstChild(place: number): number {
-    let first = -1;
-    let least = Infinity;
-    const from = place * HEAP_ARITY + 1;
-    for (let child = from; child < Math.min(from + HEAP_ARITY, this.#size); child++) {
-      const time = this.#timeAt(this.#heap.get(child));
-      if (time >= least) continue;
-      least = time;
-      first = child;
-    }
-    return first;
-  }
-
-  #place(place: number, entry: number): void {
-    this.#heap.set(place, entry);
+  #place(place: number, entry: number, time: number): void {
+    const at = place * HEAP_WORDS;
+    this.#heap.set(at + HeapField.entry, entry);
+    this.#heap.set(at + HeapField.timeLow, time | 0);
+    this.#heap.set(at + HeapField.timeHigh, Math.floor(time / TWO_32));
     this.#entries.set(entry * ENTRY_WORDS + Field.place, place);
+  }
+
+  #entryIn(place: number): number {
+    return this.#heap.get(place * HEAP_WORDS + HeapField.entry);
+  }
+
+  #timeIn(place: number): number {
+    const at = place * HEAP_WORDS;
+    return join(
+      this.#heap.get(at + HeapField.timeLow),
+      this.#heap.get(at + HeapField.timeHigh),
+    );
   }
 
   #show(entry: number): void {
@@ -264,7 +278,7 @@ export class ExpiryTable implements KeyHash {
     this.h2 = this.#word(entry, Field.h2);
     this.h3 = this.#word(entry, Field.h3);
     this.sequence = this.#sequenceAt(entry);
-    this.time = this.#timeAt(entry);
+    this.time = this.#timeIn(this.#word(entry, Field.place));
   }
 
   #word(entry: number, field: number): number {
@@ -273,16 +287,6 @@ export class ExpiryTable implements KeyHash {
 
   #sequenceAt(entry: number): number {
     return join(this.#word(entry, Field.sequenceLow), this.#word(entry, Field.sequenceHigh));
-  }
-
-  #timeAt(entry: number): number {
-    return join(this.#word(entry, Field.timeLow), this.#word(entry, Field.timeHigh));
-  }
-
-  /** Stores a number below 2^53 in the word `field` and the one after it. */
-  #store(entry: number, field: number, value: number): void {
-    this.#entries.set(entry * ENTRY_WORDS + field, value | 0);
-    this.#entries.set(entry * ENTRY_WORDS + field + 1, Math.floor(value / TWO_32));
   }
 }
 

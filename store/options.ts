@@ -15,7 +15,8 @@ export interface OpenOptions {
    * takes as long as the disk needs; a damaged one is set aside under another name (`….aside`, never
    * deleted), and what can be read of it goes to a new one. `stats().recovery.salvaged` and the
    * `recovery` event list what was lost. Of a key whose newest value is lost, an older one may be back;
-   * of a batch, what can be read is kept.
+   * of a batch, what can be read is kept. A directory whose STORE file does not begin as one is no
+   * store, also then (`NOT_A_STORE`).
    */
   readonly onCorruption?: "refuse" | "salvage";
   /**

@@ -32,6 +32,8 @@ export class EarlyLook {
   readonly #isWorthIt: boolean;
   #until = 0;
   #isLooking = false;
+  /** Nothing has come yet in this look. */
+  #isInVain = false;
   #misses = 0;
 
   /** Looks only after `begin`. */
@@ -44,22 +46,23 @@ export class EarlyLook {
   /** Something was asked for: looks until nothing is awaited any more, but not for long. */
   begin(): void {
     if (!this.#isWorthIt || !this.#parts.isAwaited()) return;
-    if (this.#misses >= MOST_MISSES && this.#misses++ % CALLS_PER_LOOK !== 0) return;
+    if (!this.#isLooking) {
+      if (this.#misses >= MOST_MISSES && this.#misses++ % CALLS_PER_LOOK !== 0) return;
+      this.#isLooking = this.#isInVain = true;
+      setImmediate(this.#look);
+    }
     this.#until = this.#nowMs() + LOOK_MS;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    setImmediate(this.#look);
   }
 
   readonly #look = (): void => {
     const { hasNews, isAwaited, onNews } = this.#parts;
     if (hasNews()) {
+      this.#isInVain = false;
       this.#misses = 0;
       onNews();
     }
-    const goesOn = isAwaited();
-    if (goesOn && this.#nowMs() < this.#until) return void setImmediate(this.#look);
+    if (isAwaited() && this.#nowMs() < this.#until) return void setImmediate(this.#look);
     this.#isLooking = false;
-    if (goesOn) this.#misses++;
+    if (this.#isInVain && isAwaited()) this.#misses++;
   };
 }

@@ -25,6 +25,7 @@ import { FullDisk } from "./full_disk.ts";
 import { syncLog } from "./log_sync.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
+import { ZeroAhead } from "./zero_ahead.ts";
 
 /** Most bytes that one write hands to the file system: large writes are much faster, up to about here. */
 const MAX_WRITE_BYTES = 16 * 1024 * 1024;
@@ -51,6 +52,7 @@ export class LogLoop implements Loop {
   readonly #directory: string;
   readonly #nowMs: () => number;
   readonly #disk: FullDisk;
+  readonly #ahead = new ZeroAhead();
   /** Slot of the segment being written, or -1. */
   #slot = -1;
   #segment = 0;
@@ -109,6 +111,9 @@ export class LogLoop implements Loop {
       return StepResult.gathering;
     }
     const worked = published > written;
+    if (worked && control.get(slot, SlotWord.syncWanted) > written) {
+      this.#ahead.prepare(file, written, published, image.bytes.length);
+    }
     while (written < published) {
       const to = this.#write(file, image, written, Math.min(published, written + MAX_WRITE_BYTES));
       // The log was closed, and says that nothing came after that. Before anybody hears of a number
@@ -224,6 +229,7 @@ export class LogLoop implements Loop {
     }
     this.#published = 0;
     this.#voids = [];
+    this.#ahead.begin();
     return this.#slot !== -1;
   }
 

@@ -3,6 +3,8 @@
 import { Wal } from "../log/wal_mod.ts";
 
 const ROUNDS = 5;
+const TURNS = 41;
+const TURN_RECORDS = 200;
 const base = await Deno.makeTempDir({ dir: Deno.args[0] ?? "." });
 
 function median(values: number[]): number {
@@ -18,18 +20,29 @@ const thousands = (rate: number) => `${(rate / 1000).toFixed(1)} K/s`;
 const millions = (rate: number) => `${(rate / 1e6).toFixed(2)} M/s`;
 
 /** The disk's own: a file of full length, one small write and one fdatasync at a time. */
-function rawRate(bytes: number, count: number): number {
-  const path = `${base}/raw`;
-  using file = Deno.openSync(path, { create: true, write: true, truncate: true });
-  file.truncateSync(16 * 1024 * 1024);
-  file.syncSync();
-  const record = new Uint8Array(bytes).fill(7);
-  const started = performance.now();
-  for (let i = 0; i < count; i++) {
-    file.writeSync(record);
-    file.syncDataSync();
+class RawFile {
+  readonly #file: Deno.FsFile;
+  readonly #record: Uint8Array;
+
+  constructor(path: string, bytes: number) {
+    this.#file = Deno.openSync(path, { create: true, write: true });
+    this.#file.truncateSync(16 * 1024 * 1024);
+    this.#file.syncSync();
+    this.#record = new Uint8Array(bytes).fill(7);
   }
-  return perSecond(count, performance.now() - started);
+
+  rate(count: number): number {
+    const started = performance.now();
+    for (let i = 0; i < count; i++) {
+      this.#file.writeSync(this.#record);
+      this.#file.syncDataSync();
+    }
+    return perSecond(count, performance.now() - started);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
 }
 
 async function durableRate(
@@ -63,23 +76,31 @@ try {
   }
   {
     await using wal = await Wal.open(`${base}/durable`);
-    const raw: number[] = [];
+    using file = new RawFile(`${base}/raw`, 280);
+    const [raw, one]: [number[], number[]] = [[], []];
+    // The disk has better and worse moments: in turns, and each turn is compared with itself.
+    for (let turn = 0; turn < TURNS; turn++) {
+      raw.push(file.rate(TURN_RECORDS));
+      one.push(await durableRate(wal, 1, 256, TURN_RECORDS));
+    }
+    const share = median(one.map((rate, i) => rate / raw[i]!)).toFixed(2);
+    row("write + fdatasync of 280 B, file of full length", thousands(median(raw)));
+    row("durable append of 256 B, 1 writer", thousands(median(one)), `${share} of the disk's own`);
     const rates = new Map<number, number[]>([[1, []], [8, []], [64, []], [256, []]]);
-    for (let round = 0; round < ROUNDS; round++) {
-      raw.push(rawRate(280, 1000));
+    for (let round = 0; round < 2 * ROUNDS - 1; round++) {
       for (const [writers, all] of rates) {
         all.push(await durableRate(wal, writers, 256, writers === 1 ? 1000 : 200));
       }
     }
-    const own = median(raw);
-    row("write + fdatasync of 280 B, file of full length", thousands(own), "the disk's own");
-    const one = median(rates.get(1)!);
-    for (const [writers, all] of rates) {
-      const rate = median(all);
-      const ratio = writers === 1
-        ? `${(rate / own).toFixed(2)} of the disk's own`
-        : `${(rate / one).toFixed(0)} × one writer`;
-      row(`durable append of 256 B, ${writers} writers`, thousands(rate), ratio);
+    const alone = rates.get(1)!;
+    for (const writers of [8, 64, 256]) {
+      const all = rates.get(writers)!;
+      const times = median(all.map((rate, i) => rate / alone[i]!)).toFixed(0);
+      row(
+        `durable append of 256 B, ${writers} writers`,
+        thousands(median(all)),
+        `${times} × one writer`,
+      );
     }
   }
   for (const [bytes, count] of [[256, 400_000], [64 * 1024, 1900]] as const) {

@@ -1,9 +1,16 @@
+import { setImmediate } from "node:timers";
+
 /** First capacity of a queue: a power of two. */
 const FIRST_CAPACITY = 1024;
+/** Promises of so much of the log are kept in one turn of the event loop. */
+const TURN_BYTES = 512 * 1024;
 
 /**
  * Promises of writes that wait for a watermark, in log order: one queue for `written`, one for
  * `synced`. A ring of arrays, so that a write costs its promise and nothing else.
+ *
+ * Who hears that a write is done writes again, at once, and as much, as a rule. So after some bytes the
+ * others of a group hear in the next turn of the event loop, and timers have theirs in between.
  */
 export class AckQueue {
   #ends = new Float64Array(FIRST_CAPACITY);
@@ -15,6 +22,13 @@ export class AckQueue {
   #tail = 0;
   #resolve!: (value: never) => void;
   #reject!: (reason: unknown) => void;
+  /** Promises up to here may be kept. */
+  #watermark = 0;
+  /** The end of the last one that was kept. */
+  #keptEnd = 0;
+  /** Bytes of those that were kept since a turn ended, or longer. */
+  #keptBytes = 0;
+  #awaitsTurn = false;
   readonly #capture = (
     resolve: (value: never) => void,
     reject: (reason: unknown) => void,
@@ -40,28 +54,49 @@ export class AckQueue {
     return promise;
   }
 
-  /** Keeps the promises up to `watermark`. */
+  /** Keeps the promises up to `watermark`; if they are about much, some of them in later turns. */
   settle(watermark: number): void {
-    while (this.#head < this.#tail) {
-      const at = this.#head & this.#mask;
-      if (this.#ends[at]! > watermark) return;
-      this.#head++;
-      this.#resolves[at]!(this.#values[at] as never);
+    this.#watermark = Math.max(this.#watermark, watermark);
+    while (this.#isNextReached() && this.#keptBytes < TURN_BYTES) {
+      const end = this.#ends[this.#head & this.#mask]!;
+      this.#keptBytes += end - this.#keptEnd;
+      this.#keptEnd = end;
+      this.#keep();
     }
+    if (this.#keptBytes < TURN_BYTES / 2 || this.#awaitsTurn) return;
+    this.#awaitsTurn = true;
+    setImmediate(this.#nextTurn);
   }
 
-  /** Breaks all promises. */
+  /** Breaks all promises, but those for which all is well already. */
   rejectAll(reason: unknown): void {
+    while (this.#isNextReached()) this.#keep();
     while (this.#head < this.#tail) this.#rejects[this.#head++ & this.#mask]!(reason);
   }
 
   /** Keeps all promises, though nothing came of them: numbers become 0, and what is none stays. */
   waive(): void {
+    while (this.#isNextReached()) this.#keep();
     while (this.#head < this.#tail) {
       const at = this.#head++ & this.#mask;
       const value = this.#values[at]!;
       this.#resolves[at]!((typeof value === "number" ? 0 : value) as never);
     }
+  }
+
+  readonly #nextTurn = (): void => {
+    this.#awaitsTurn = false;
+    this.#keptBytes = 0;
+    this.settle(this.#watermark);
+  };
+
+  #isNextReached(): boolean {
+    return this.#head < this.#tail && this.#ends[this.#head & this.#mask]! <= this.#watermark;
+  }
+
+  #keep(): void {
+    const at = this.#head++ & this.#mask;
+    this.#resolves[at]!(this.#values[at] as never);
   }
 
   #grow(): void {

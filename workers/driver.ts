@@ -13,6 +13,14 @@ const LOG_SPIN_MS = 0.2;
 /** Looks at the doorbell between looks at the clock. */
 const SPINS_PER_LOOK = 50;
 
+/** A worker with long work to do sleeps so long in between: others are to have the processor. */
+const PAUSE_MS = 0.2;
+const neverRung = new Int32Array(new SharedArrayBuffer(4));
+
+function pause(): void {
+  Atomics.wait(neverRung, 0, 0, PAUSE_MS);
+}
+
 /** The shared words of a worker. */
 export function workerWords(
   control: Control,
@@ -63,6 +71,7 @@ export class Driver {
         start.directory,
         start.finish,
         start.worker,
+        pause,
       );
     this.#words = workerWords(this.#control, start.role, start.worker);
     this.#idleMs = start.idleMs;

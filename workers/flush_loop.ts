@@ -19,6 +19,9 @@ import { HELD, LogSync } from "./log_sync.ts";
 import { type Loop, StepResult } from "./loop.ts";
 import type { SlabTable } from "./slab_table.ts";
 
+/** So much of a slab is zeroed at a time: a tenth of a millisecond. */
+const CLEANED_BYTES = 512 * 1024;
+
 /** What becomes of a full log: a segment with a footer, or a log cut to its length. */
 export type FinishMode = "segment" | "trim";
 
@@ -38,8 +41,12 @@ export class FlushLoop implements Loop {
   readonly #finish: FinishMode;
   readonly #disk: FullDisk;
   readonly #sync: LogSync;
+  readonly #pause: () => void;
 
-  /** Makes loop number `worker` over the slabs of `control`, finishing files in `directory`. */
+  /**
+   * Makes loop number `worker` over the slabs of `control`, finishing files in `directory`. `pause` is
+   * called in the midst of work that is long and that nobody waits for.
+   */
   constructor(
     control: Control,
     slabs: SlabTable,
@@ -47,7 +54,9 @@ export class FlushLoop implements Loop {
     directory: string,
     finish: FinishMode = "segment",
     worker = 0,
+    pause: () => void = () => {},
   ) {
+    this.#pause = pause;
     this.#control = control;
     this.#slabs = slabs;
     this.#fs = fs;
@@ -138,10 +147,23 @@ export class FlushLoop implements Loop {
   #clean(slot: number): StepResult {
     const image = this.#slabs.get(slot);
     if (image === undefined) return StepResult.needsBuffer;
-    image.bytes.fill(0, 0, this.#control.get(slot, SlotWord.end));
+    const end = this.#control.get(slot, SlotWord.end);
+    for (let at = 0; at < end; at += CLEANED_BYTES) {
+      // Where there are fewer processors than busy threads, the writers' would stand still for a few ms.
+      if (at > 0 && this.#isWriterServed()) this.#pause();
+      image.bytes.fill(0, at, Math.min(end, at + CLEANED_BYTES));
+    }
     this.#control.set(slot, SlotWord.state, SlotState.free);
     this.#control.announce();
     return StepResult.worked;
+  }
+
+  /** True if some slab takes records: nobody waits for one. */
+  #isWriterServed(): boolean {
+    for (let slot = 0; slot < this.#control.slots; slot++) {
+      if (this.#control.get(slot, SlotWord.state) === SlotState.active) return true;
+    }
+    return false;
   }
 
   /** Creates the next log ahead of time. */

@@ -4,6 +4,8 @@ import { setImmediate } from "node:timers";
 const FIRST_CAPACITY = 1024;
 /** Promises of so much of the log are kept in one turn of the event loop. */
 const TURN_BYTES = 512 * 1024;
+/** Who has called so many writes that wait for nothing, in one turn, does not await each: then none has to wait. */
+const MOST_WAITING = 1024;
 
 /**
  * Promises of writes that wait for a watermark, in log order: one queue for `written`, one for
@@ -29,6 +31,7 @@ export class AckQueue {
   /** Bytes of those that were kept since a turn ended, or longer. */
   #keptBytes = 0;
   #awaitsTurn = false;
+  #isFlooded = false;
   readonly #capture = (
     resolve: (value: never) => void,
     reject: (reason: unknown) => void,
@@ -54,18 +57,30 @@ export class AckQueue {
     return promise;
   }
 
+  /** A promise of `value`, for a write up to `end` that waits for no watermark: kept at once, or in the next turn. */
+  pass<T extends number | boolean>(end: number, value: T): Promise<T> {
+    if (this.#isFlooded) return Promise.resolve(value);
+    if (this.#head === this.#tail && this.#keptBytes < TURN_BYTES) {
+      this.#count(end);
+      if (this.#keptBytes >= TURN_BYTES / 2) this.#askForTurn();
+      return Promise.resolve(value);
+    }
+    this.#watermark = end;
+    this.#askForTurn();
+    if (this.length < MOST_WAITING) return this.push(end, value);
+    this.#isFlooded = true;
+    while (this.#head < this.#tail) this.#keep();
+    return Promise.resolve(value);
+  }
+
   /** Keeps the promises up to `watermark`; if they are about much, some of them in later turns. */
   settle(watermark: number): void {
     this.#watermark = Math.max(this.#watermark, watermark);
     while (this.#isNextReached() && this.#keptBytes < TURN_BYTES) {
-      const end = this.#ends[this.#head & this.#mask]!;
-      this.#keptBytes += end - this.#keptEnd;
-      this.#keptEnd = end;
+      this.#count(this.#ends[this.#head & this.#mask]!);
       this.#keep();
     }
-    if (this.#keptBytes < TURN_BYTES / 2 || this.#awaitsTurn) return;
-    this.#awaitsTurn = true;
-    setImmediate(this.#nextTurn);
+    if (this.#keptBytes >= TURN_BYTES / 2) this.#askForTurn();
   }
 
   /** Breaks all promises, but those for which all is well already. */
@@ -84,8 +99,19 @@ export class AckQueue {
     }
   }
 
+  #count(end: number): void {
+    this.#keptBytes += end - this.#keptEnd;
+    this.#keptEnd = end;
+  }
+
+  #askForTurn(): void {
+    if (this.#awaitsTurn) return;
+    this.#awaitsTurn = true;
+    setImmediate(this.#nextTurn);
+  }
+
   readonly #nextTurn = (): void => {
-    this.#awaitsTurn = false;
+    this.#awaitsTurn = this.#isFlooded = false;
     this.#keptBytes = 0;
     this.settle(this.#watermark);
   };

@@ -13,6 +13,8 @@ export class Acknowledgements {
   readonly #control: Control;
   readonly #written = new AckQueue();
   readonly #synced = new AckQueue();
+  /** Of writes that wait for nothing: if they are many, timers and workers' news have their turn in between. */
+  readonly #inMemory = new AckQueue();
   readonly #waiters = new SyncWaiters();
   /** Slabs that are not durable in full, the oldest first. */
   readonly #undurable: Slab[] = [];
@@ -63,7 +65,9 @@ export class Acknowledgements {
   ): Promise<T> {
     // Until something of this session is in the log, a number given to a reader of memory only could
     // be given again after a crash.
-    if (durability === "memory" && !this.#isFresh) return Promise.resolve(value);
+    if (durability === "memory" && !this.#isFresh) {
+      return this.#inMemory.pass(slab.baseSequence + end, value);
+    }
     const synced = durability === "synced";
     this.#control.raise(slab.slot, synced ? SlotWord.syncWanted : SlotWord.writeWanted, end);
     return (synced ? this.#synced : this.#written).push(slab.baseSequence + end, value);

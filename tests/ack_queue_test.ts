@@ -58,3 +58,24 @@ Deno.test("a write that is done is so, also if the log fails before it has heard
   await turn();
   assert.deepEqual(waived.kept, [1, 2, 3, 4, 5, 6, 0, 0]);
 });
+
+Deno.test("writes that wait for nothing cannot keep the event loop from turning", async () => {
+  const queue = new AckQueue();
+  let turns = 0;
+  let goesOn = true;
+  const turning = (async () => {
+    for (; goesOn; turns++) await turn();
+  })();
+  for (let i = 1; i <= 10_000; i++) assert.equal(await queue.pass(i * 1000, i), i);
+  goesOn = false;
+  await turning;
+  assert(turns >= 15 && turns <= 50, `${turns} turns`);
+  // In order, also if nobody waits for one before the next is called.
+  const kept: number[] = [];
+  const passed = Array.from(
+    { length: 3000 },
+    (_, i) => queue.pass(10_000_000 + i * 1000, i).then((value) => void kept.push(value)),
+  );
+  await Promise.all(passed);
+  assert.deepEqual(kept, Array.from({ length: 3000 }, (_, i) => i));
+});

@@ -31,7 +31,7 @@ Deno.test("maxBytes: a log that has become a segment is shorter, and lets in who
   const fs = new FaultFs(new MemFs());
   const { store, put } = await waiting(fs);
   fs.clear();
-  // The store's own timers keep no program alive.
+  // Nothing waits for it: the store's own timers keep no program alive.
   const alive = setTimeout(() => {}, 60_000);
   await put;
   clearTimeout(alive);

@@ -11,7 +11,7 @@ import { MemFs } from "../vfs/mod.ts";
 import { recordSpace } from "../wal/mod.ts";
 import { InlineHost } from "../workers/mod.ts";
 import { assertLinearizable, assertVersionsFollowTime, type KeyEvent } from "./_linearizability.ts";
-import { bytes, randomOf, SMALL, testStore, text } from "./_support.ts";
+import { bytes, randomOf, SMALL, testStore, text, turn } from "./_support.ts";
 
 /** What a workload is made of. */
 interface Plan {
@@ -255,7 +255,7 @@ for (let seed = 10; seed < 18; seed++) {
       (control, _describe, directory) =>
         new InlineHost(control, fs, directory, "segment", (task) => {
           if (random() < 0.7) queueMicrotask(task);
-          else setTimeout(task, 0);
+          else turn().then(task);
         }),
     );
     await new Workload(store, { seed, writers: 60, keys: 1 + seed % 5, calls: 8 }).run();

@@ -209,6 +209,7 @@ Deno.test("syncIntervalMs makes durable what nobody waits for", async () => {
     };
   });
   const lsn = await wal.append(noise(100, 1));
+  // It only ever fires in a test that has failed.
   const watchdog = setTimeout(() => assert.fail("nothing was synced"), 60_000);
   await synced;
   clearTimeout(watchdog);

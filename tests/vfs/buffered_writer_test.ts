@@ -12,6 +12,7 @@ import {
   syncDirectory,
 } from "../../vfs/mod.ts";
 import { bytes, readAll, text, throwsCode, writeSynced } from "./_support.ts";
+import { turn } from "../_support.ts";
 
 Deno.test("BufferedWriter.sync() and syncData() make durable all that was taken", async () => {
   await testCrashes<string>({
@@ -138,7 +139,6 @@ Deno.test("readBlocks() keeps to its number of reads, begins none after a failur
   const failure = new Error("mine");
   const reading = assert.rejects(readBlocks(file, blocks, { parallel: 3 }), failure)
     .finally(() => settled = true);
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
   await turn();
   assert.deepEqual(begun.map(({ offset }) => offset), [0, 1, 2]);
   begun[1]?.settle();

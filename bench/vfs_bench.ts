@@ -1,23 +1,10 @@
 /**
- * What a call of each file system costs. Run with `deno bench --allow-read --allow-write bench/vfs_bench.ts`.
+ * What a call of each file system costs (wrappers: wrappers_bench.ts). Run with `deno bench --allow-read --allow-write bench/vfs_bench.ts`.
  *
  * Each iteration does 1000 calls, so the times in µs an iteration are ns a call. The files stay in
  * the page cache; nothing is synced unless the name says so.
  */
-import {
-  CrashFs,
-  DenoFs,
-  FaultFs,
-  type File,
-  type Fs,
-  MemFs,
-  syncDirectory,
-  VirtualFs,
-  withDiskFull,
-  withDiskHealth,
-  withMetrics,
-  withTracking,
-} from "../vfs/mod.ts";
+import { CrashFs, DenoFs, type File, type Fs, MemFs, syncDirectory } from "../vfs/mod.ts";
 
 const CALLS = 1000;
 const FILE_BYTES = 16 * 1024 * 1024;
@@ -59,8 +46,6 @@ function benchReads(group: string, name: string, file: File, bytes: Uint8Array, 
   });
 }
 
-const deno = new DenoFs();
-
 /** The least that a positional call through Deno can cost. */
 function rawFile(): Deno.FsFile {
   const file = Deno.openSync(`${root}/raw`, { read: true, write: true, create: true });
@@ -90,22 +75,11 @@ function rawFile(): Deno.FsFile {
   });
 }
 
-const wrapped: [name: string, fs: Fs][] = [
-  ["withMetrics", withMetrics(deno)],
-  ["withDiskHealth", withDiskHealth(deno)],
-  ["withDiskFull", withDiskFull(deno, () => {})],
-  ["withTracking", withTracking(deno)],
-  ["VirtualFs", new VirtualFs(deno, { maxOpen: 16 })],
-  ["FaultFs", new FaultFs(deno)],
-];
+const deno = new DenoFs();
 for (const [calls, bytes] of [["1 KiB", kib], ["4 KiB", page]] as const) {
   benchWrites(`write ${calls}, disk`, "DenoFs", prepare(deno, root), bytes, true);
-  for (const [name, fs] of wrapped) {
-    benchWrites(`write ${calls}, disk`, name, prepare(fs, root), bytes);
-  }
 }
 benchReads("read 1 KiB, disk", "DenoFs", prepare(deno, root), kib, true);
-for (const [name, fs] of wrapped) benchReads("read 1 KiB, disk", name, prepare(fs, root), kib);
 
 const memories: [name: string, fs: Fs][] = [
   ["MemFs", new MemFs()],

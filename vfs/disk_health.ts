@@ -23,7 +23,7 @@ export interface DiskHealthFs extends Fs {
 
 /**
  * Notes in shared memory which call is going on, so that another thread can tell while it hangs. Costs
- * two atomic stores a call and no clock. Covers every call of the file system and of all its files.
+ * one atomic store a call and no clock. Covers every call of the file system and of all its files.
  * `memory` is what `diskHealthMemory` made; without it, it is made here.
  */
 export function withDiskHealth(fs: Fs, memory?: SharedArrayBuffer): DiskHealthFs {

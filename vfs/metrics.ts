@@ -9,7 +9,7 @@ export interface MetricsOptions {
   readonly category?: (path: string) => string;
   /** The clock, in milliseconds. Default: `performance.now`. */
   readonly now?: () => number;
-  /** Of reads and writes one in so many is timed: asking the clock twice costs a tenth of a small write. Default 16. */
+  /** Of reads and writes one in so many is timed: asking the clock twice costs half of a 1 KiB write. Default 64. */
   readonly timeOneIn?: number;
 }
 
@@ -68,7 +68,7 @@ class Meter {
 
   constructor(options: MetricsOptions) {
     this.now = options.now ?? (() => performance.now());
-    this.timeOneIn = options.timeOneIn ?? 16;
+    this.timeOneIn = options.timeOneIn ?? 64;
     const counters: Partial<Record<FsOperationKind, Counter>> = {};
     for (const kind of allOperations) counters[kind] = new Counter();
     this.counters = counters as Counters;

@@ -71,8 +71,15 @@ export class LogWriter implements StoreLog {
       hasNews: () => Atomics.load(this.control.words, Word.progress) !== this.#seen,
       isAwaited: () => this.#acks.isAwaited,
       onNews: () => this.#onProgress(),
+      syncMs: () => Atomics.load(this.control.words, Word.syncMicros) / 1000,
+      onEager: (is) => Atomics.store(this.control.words, Word.eager, is ? 1 : 0),
     });
-    this.#bell = new TurnBell(parts.control, parts.host, () => this.#watch());
+    this.#bell = new TurnBell(
+      parts.control,
+      parts.host,
+      () => this.#look.asked(),
+      () => this.#watch(),
+    );
   }
 
   /** Worker threads running. */
@@ -267,7 +274,9 @@ export class LogWriter implements StoreLog {
 
   /** Brings the main thread's view up to date with the workers' words. */
   #onProgress(): void {
-    this.#seen = Atomics.load(this.control.words, Word.progress);
+    const progress = Atomics.load(this.control.words, Word.progress);
+    if (progress !== this.#seen) this.#look.heard();
+    this.#seen = progress;
     try {
       this.#catchUp();
     } catch (error) {

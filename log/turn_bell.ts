@@ -11,15 +11,17 @@ const EARLY_CALL_BYTES = 256 * 1024;
 export class TurnBell {
   readonly #control: Control;
   readonly #host: Host;
+  readonly #onTurnBegin: () => void;
   readonly #onTurnEnd: () => void;
   #turnOpen = false;
   /** Position in the log at which the log worker was last called for sheer size. */
   #calledAt = 0;
 
-  /** `onTurnEnd` is called at the end of each turn in which somebody rang. */
-  constructor(control: Control, host: Host, onTurnEnd: () => void) {
+  /** `onTurnBegin` is called when somebody rings first in a turn, `onTurnEnd` at the end of that turn. */
+  constructor(control: Control, host: Host, onTurnBegin: () => void, onTurnEnd: () => void) {
     this.#control = control;
     this.#host = host;
+    this.#onTurnBegin = onTurnBegin;
     this.#onTurnEnd = onTurnEnd;
   }
 
@@ -29,6 +31,7 @@ export class TurnBell {
     this.#turnOpen = true;
     Atomics.store(this.#control.words, Word.turn, 1);
     this.#host.ring(Role.log);
+    this.#onTurnBegin();
     queueMicrotask(this.#endTurn);
   }
 

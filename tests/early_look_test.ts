@@ -2,16 +2,18 @@ import assert from "node:assert/strict";
 import { EarlyLook } from "../log/early_look.ts";
 import { turn } from "./_support.ts";
 
-/** Somebody who waits for news, by a clock that goes on by 0.125 ms with each look at it. */
+/** Somebody who waits for news, by a clock that goes on by 0.04 ms with each look at it. */
 class Waiter {
   nowMs = 0;
   news = false;
   isAwaited = true;
+  isEager = false;
   looks = 0;
   heard = 0;
+  syncMs = 0.1;
   readonly look: EarlyLook;
 
-  constructor(processors: number) {
+  constructor(processors = 2) {
     this.look = new EarlyLook({
       processors,
       hasNews: () => {
@@ -22,65 +24,114 @@ class Waiter {
       onNews: () => {
         this.heard++;
         this.news = this.isAwaited = false;
+        this.look.heard();
       },
-      nowMs: () => this.nowMs += 0.125,
+      syncMs: () => this.syncMs,
+      onEager: (isEager) => this.isEager = isEager,
+      nowMs: () => this.nowMs += 0.04,
     });
   }
 
-  async turns(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) await turn();
+  /** Asks, `afterMs` after news; then turns of the event loop. Returns how many of them looked. */
+  async ask(turns: number, afterMs = 0): Promise<number> {
+    const before = this.looks;
+    this.look.heard();
+    this.nowMs += afterMs;
+    this.isAwaited = true;
+    this.look.asked();
+    this.look.begin();
+    for (let i = 0; i < turns; i++) await turn();
+    return this.looks - before;
+  }
+
+  /** As often as makes it eager, and answered at once. */
+  async becomeEager(): Promise<void> {
+    this.news = true;
+    while (!this.isEager) await this.ask(1);
+    await turn();
+    this.news = false;
   }
 }
 
 Deno.test("an early look finds the news of a worker in the turn after they came, and ends", async () => {
-  const waiter = new Waiter(2);
-  waiter.look.begin();
-  await waiter.turns(1);
+  const waiter = new Waiter();
+  await waiter.becomeEager();
+  waiter.heard = 0;
+  await waiter.ask(1);
   assert.equal(waiter.heard, 0);
   waiter.news = true;
-  await waiter.turns(1);
+  await turn();
   assert.equal(waiter.heard, 1);
   const { looks } = waiter;
-  await waiter.turns(9);
+  for (let i = 0; i < 9; i++) await turn();
   assert.equal(waiter.looks, looks);
 });
 
-Deno.test("who calls for a look again, before the last one has ended, prolongs it", async () => {
-  const waiter = new Waiter(2);
-  for (let i = 0; i < 50; i++) {
-    waiter.look.begin();
-    await waiter.turns(1);
-  }
-  assert.equal(waiter.looks, 50);
+Deno.test("who asks again, before the last look has ended, prolongs it", async () => {
+  const waiter = new Waiter();
+  await waiter.becomeEager();
+  for (let i = 0; i < 100; i++) assert.equal(await waiter.ask(1), 1);
 });
 
-Deno.test("looks in vain end, and become rare until one is of use", async () => {
-  const waiter = new Waiter(2);
-  const looksOf = async (calls: number) => {
-    const before = waiter.looks;
-    for (let i = 0; i < calls; i++) {
-      waiter.look.begin();
-      await waiter.turns(5);
+Deno.test("who asks once in a while sleeps, and the worker may, from the first such call on", async () => {
+  const waiter = new Waiter();
+  for (let i = 0; i < 20; i++) {
+    assert.equal(await waiter.ask(5, 1), 0);
+    assert.equal(waiter.isEager, false);
+  }
+  await waiter.becomeEager();
+  assert.equal(await waiter.ask(5, 1), 0);
+  assert.equal(waiter.isEager, false);
+});
+
+Deno.test("a disk that takes long is not waited for, but for one slow sync among fast ones", async () => {
+  const waiter = new Waiter();
+  await waiter.becomeEager();
+  waiter.syncMs = 0.6;
+  assert((await waiter.ask(2)) > 0);
+  for (let i = 0; i < 20; i++) await waiter.ask(2);
+  assert.equal(waiter.isEager, false);
+  for (let i = 0; i < 20; i++) assert.equal(await waiter.ask(2), 0);
+  waiter.syncMs = 0.1;
+  for (let i = 0; i < 20; i++) await waiter.ask(2);
+  assert.equal(waiter.isEager, true);
+});
+
+Deno.test("looks in vain end, and become rare, and rarer, until one is of use", async () => {
+  const waiter = new Waiter();
+  await waiter.becomeEager();
+  /** Calls until there is a look, or none, as asked for; each look takes its full time. */
+  const callsUntil = async (looks: boolean) => {
+    for (let calls = 1;; calls++) {
+      if ((await waiter.ask(60)) > 0 === looks) return calls;
+      assert(calls < 10_000);
     }
-    return waiter.looks - before;
   };
-  const each = await looksOf(1);
-  assert(each >= 1 && each < 5, `${each} looks`);
-  assert.equal(await looksOf(7), 7 * each);
-  const rare = await looksOf(640);
-  assert(rare >= 9 * each && rare <= 11 * each, `${rare} looks`);
+  const tries = await callsUntil(false);
+  assert(tries > 5 && tries < 100, `${tries} looks`);
+  const rests: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    rests.push(await callsUntil(true));
+    assert.equal(await callsUntil(false), tries - 1);
+  }
+  rests.forEach((rest, i) => assert(i === 0 || rest > 1.9 * rests[i - 1]!, `${rests}`));
+  await callsUntil(true);
   waiter.news = true;
-  while (waiter.heard === 0) await looksOf(1);
-  waiter.isAwaited = true;
-  assert.equal(await looksOf(8), 8 * each);
+  await waiter.ask(1);
+  waiter.news = false;
+  while ((await waiter.ask(60)) > 0);
+  assert((await callsUntil(true)) <= rests[0]!);
 });
 
 Deno.test("nobody looks early on one processor, or if nobody waits", async () => {
   const alone = new Waiter(1);
-  alone.look.begin();
-  const idle = new Waiter(2);
+  for (let i = 0; i < 20; i++) assert.equal(await alone.ask(2), 0);
+  assert.equal(alone.isEager, false);
+  const idle = new Waiter();
+  await idle.becomeEager();
+  const { looks } = idle;
   idle.isAwaited = false;
   idle.look.begin();
-  await alone.turns(5);
-  assert.equal(alone.looks + idle.looks, 0);
+  for (let i = 0; i < 5; i++) await turn();
+  assert.equal(idle.looks, looks);
 });

@@ -11,6 +11,8 @@ export const Word = {
   stop: 2,
   /** 1 from the first write of a turn of main's event loop to the turn's end: more may follow. Writer: main. */
   turn: 3,
+  /** 1 while main asks for one thing after the other, and so does not sleep in between. Writer: main. */
+  eager: 4,
 
   /** 1 while the log worker waits on its doorbell. Writer: log worker. */
   logParked: 16,

@@ -137,11 +137,13 @@ export class Driver {
 
   /**
    * Watches the doorbell for a moment after work, without sleeping: under load the next writes come
-   * at once, and then neither side pays for putting a thread to sleep and waking it.
+   * at once, and then neither side pays for putting a thread to sleep and waking it. Not if main is
+   * likely to sleep: where it shares a processor with this thread it is not woken before this one sleeps.
    */
   #spin(seen: number): boolean {
     const { words } = this.#control;
     while (performance.now() < this.#spinUntil) {
+      if (Atomics.load(words, Word.eager) + Atomics.load(words, Word.turn) === 0) return false;
       for (let i = 0; i < SPINS_PER_LOOK; i++) {
         if (Atomics.load(words, this.#words.doorbell) !== seen) return true;
       }

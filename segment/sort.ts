@@ -15,16 +15,21 @@ const DIGIT_VALUES = 256;
  *
  * Radix sort (least significant digit first) over the eight bytes after the prefix that all keys
  * share, then comparisons among keys that agree in those eight: keys such as `user:000123` are
- * sorted without comparing any two of them.
+ * sorted without comparing any two of them. `pause` is called now and then.
  */
-export function newestInKeyOrder(image: SegmentImage, offsets: Uint32Array): Uint32Array {
+export function newestInKeyOrder(
+  image: SegmentImage,
+  offsets: Uint32Array,
+  pause: () => void = () => {},
+): Uint32Array {
   const { bytes } = image;
   const compare = (a: number, b: number) =>
     compareKeys(bytes, a, recordKeyBytes(image, a), b, recordKeyBytes(image, b)) ||
     recordSequence(image, a) - recordSequence(image, b);
   const sorted = offsets.length < RADIX_MINIMUM
     ? offsets.toSorted(compare)
-    : radixSort(image, offsets, compare);
+    : radixSort(image, offsets, compare, pause);
+  pause();
   return dropOlder(image, sorted);
 }
 
@@ -32,6 +37,7 @@ function radixSort(
   image: SegmentImage,
   offsets: Uint32Array,
   compare: (a: number, b: number) => number,
+  pause: () => void,
 ): Uint32Array {
   const { bytes } = image;
   const prefix = commonPrefixBytes(image, offsets);
@@ -44,6 +50,7 @@ function radixSort(
     high[i] = bigEndianWord(bytes, key + prefix, keyEnd);
     low[i] = bigEndianWord(bytes, key + prefix + 4, keyEnd);
   }
+  pause();
   let order = new Uint32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;
   let spare = new Uint32Array(count);
@@ -51,6 +58,7 @@ function radixSort(
     for (let shift = 0; shift < 32; shift += 8) {
       if (!countingPass(digits, shift, order, spare)) continue;
       [order, spare] = [spare, order];
+      pause();
     }
   }
   const sorted = order.map((i) => offsets[i]!);

@@ -30,7 +30,10 @@ export function sealSegment(
   return lengths;
 }
 
-/** First half of {@linkcode sealSegment}: when it returns, records and footer are durable in the log. */
+/**
+ * First half of {@linkcode sealSegment}: when it returns, records and footer are durable in the log.
+ * `pause` is called now and then while the footer is built.
+ */
 export function writeFooter(
   fs: Fs,
   directory: string,
@@ -38,8 +41,9 @@ export function writeFooter(
   image: SegmentImage,
   recordsEnd: number,
   salt: number,
+  pause?: () => void,
 ): SealedLengths {
-  const footer = buildFooter(image, recordsEnd, salt);
+  const footer = buildFooter(image, recordsEnd, salt, 0, pause);
   const file = fs.openReadWrite(joinPath(directory, logName(segment)));
   try {
     checkLength(file, recordsEnd);

@@ -149,8 +149,7 @@ export class FlushLoop implements Loop {
     if (image === undefined) return StepResult.needsBuffer;
     const end = this.#control.get(slot, SlotWord.end);
     for (let at = 0; at < end; at += CLEANED_BYTES) {
-      // Where there are fewer processors than busy threads, the writers' would stand still for a few ms.
-      if (at > 0 && this.#isWriterServed()) this.#pause();
+      if (at > 0) this.#pauseIfServed();
       image.bytes.fill(0, at, Math.min(end, at + CLEANED_BYTES));
     }
     this.#control.set(slot, SlotWord.state, SlotState.free);
@@ -158,12 +157,14 @@ export class FlushLoop implements Loop {
     return StepResult.worked;
   }
 
-  /** True if some slab takes records: nobody waits for one. */
-  #isWriterServed(): boolean {
+  /**
+   * Where there are fewer processors than busy threads, the writers' thread would stand still for a
+   * few milliseconds: it is let in, if some slab takes records, so that nobody waits for one.
+   */
+  #pauseIfServed(): void {
     for (let slot = 0; slot < this.#control.slots; slot++) {
-      if (this.#control.get(slot, SlotWord.state) === SlotState.active) return true;
+      if (this.#control.get(slot, SlotWord.state) === SlotState.active) return this.#pause();
     }
-    return false;
   }
 
   /** Creates the next log ahead of time. */
@@ -212,7 +213,8 @@ export class FlushLoop implements Loop {
     const end = control.get(slot, SlotWord.end);
     if (this.#needsFooter(slot)) {
       const salt = control.get(slot, SlotWord.salt);
-      const lengths = writeFooter(this.#fs, this.#directory, segment, image, end, salt);
+      const pause = () => this.#pauseIfServed();
+      const lengths = writeFooter(this.#fs, this.#directory, segment, image, end, salt, pause);
       const { fileBytes, putBytes } = lengths;
       control.set(slot, SlotWord.putBytes, putBytes);
       control.set(slot, SlotWord.fileBytes, fileBytes);

@@ -11,7 +11,8 @@ export const verify: Command = {
   summary: "read every file of a store and check every checksum",
   details: `
 Prints one problem a line, as path:offset: what was found. Exit code 4 if there is any, be it one
-that keeps the store from being opened.
+that keeps the store from being opened. Opening tidies up what a crash left; the check itself changes
+nothing.
 
 Options:
   --json  Print {"files", "bytes", "records", "indexEntries", "problems": [{"path", "offset", "message"}]}.

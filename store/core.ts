@@ -154,7 +154,7 @@ export class StoreCore {
         events.emit("slowdisk", () => new SlowDiskEvent(ms, waiting, operation)),
     });
     this.expiry = new Expiry({
-      now: parts.options.now,
+      now: parts.options.clock.nowMs,
       events,
       remove: (hash, sequence) => {
         const { index, segments, snapshots } = this;

@@ -1,5 +1,6 @@
 import { ArgumentError, show } from "../errors/mod.ts";
 import { ExpiryTable, type HashIndex, type KeyHash } from "../index/mod.ts";
+import { MOST_MS } from "./clock.ts";
 import type { EventSource } from "./event_source.ts";
 import { ExpiredEvent } from "./events.ts";
 import type { Expiring } from "./types.ts";
@@ -15,7 +16,7 @@ const MOST_DELAY_MS = 60_000;
 
 /** What {@linkcode Expiry} works with. */
 export interface ExpiryParts {
-  /** Ms since the epoch. */
+  /** Ms since the epoch. Never throws, and is never NaN: see `Clock.nowMs`. */
   readonly now: () => number;
   readonly events: EventSource;
   /** Removes a key from the index, if its newest record is that of `sequence`. */
@@ -172,7 +173,7 @@ export function expiryOf(options: Expiring, argument: string, now: () => number)
   }
   if (expireIn !== undefined) {
     if (typeof expireIn === "number" && expireIn > 0 && expireIn <= MOST_MS) {
-      return Math.ceil(now() + expireIn);
+      return Math.max(1, Math.ceil(now() + expireIn));
     }
     throw new ArgumentError(
       `${argument}.expireIn`,
@@ -188,6 +189,3 @@ export function expiryOf(options: Expiring, argument: string, now: () => number)
     }`,
   );
 }
-
-/** The last moment of a Date: the year 275760. */
-const MOST_MS = 8.64e15;

@@ -3,6 +3,7 @@ import { ArgumentError, integer, oneOf, refuseUnknown, show } from "../errors/mo
 import { checkSlabs } from "../log/mod.ts";
 import { DenoFs, type Fs } from "../vfs/mod.ts";
 import { MOST_FLUSH_WORKERS } from "../wal/mod.ts";
+import { Clock } from "./clock.ts";
 import type { Compression, Durability } from "./types.ts";
 
 /** Options of {@linkcode open}. All are checked before anything is touched. */
@@ -51,7 +52,10 @@ export interface OpenOptions {
    * `close` leaves, some 45 bytes a key.
    */
   readonly maxBytes?: number;
-  /** The clock by which values expire, in ms since the epoch. Default `Date.now`; another for tests. */
+  /**
+   * The clock by which values expire, in ms since the epoch. Default `Date.now`; another for tests. While
+   * it throws, or returns what is no time, nothing expires, and a write with `expireIn` is refused.
+   */
   readonly now?: () => number;
   /** Codecs beside zstd, for `compression` and for reading what they have written: see `Codec`. */
   readonly codecs?: readonly Codec[];
@@ -96,7 +100,10 @@ export interface CompactionOptions {
 }
 
 /** {@linkcode OpenOptions} with every default filled in. */
-export interface ResolvedOptions extends Required<Omit<OpenOptions, "compaction" | "maxBytes">> {
+export interface ResolvedOptions
+  extends Required<Omit<OpenOptions, "compaction" | "maxBytes" | "now">> {
+  /** See {@linkcode OpenOptions.now}. */
+  readonly clock: Clock;
   /** See {@linkcode OpenOptions.maxBytes}. */
   readonly maxBytes: number | undefined;
   /** See {@linkcode OpenOptions.compaction}. */
@@ -169,7 +176,7 @@ export function resolveOptions(options: OpenOptions = {}): ResolvedOptions {
     fs,
     compression: options.compression ?? "none",
     codecs: options.codecs ?? [],
-    now,
+    clock: new Clock(now),
     slabBytes: roundedSlabBytes,
     slabs,
     flushWorkers: integer(options.flushWorkers, "options.flushWorkers", {

@@ -61,7 +61,7 @@ export class WritePath {
     core.assertWritable();
     const settings = options === undefined
       ? this.#defaults
-      : putSettings(options, this.#defaults, core.codecs, core.options.now);
+      : putSettings(options, this.#defaults, core.codecs, core.options.clock.exactMs);
     if (value instanceof ReadableStream || value instanceof Blob) {
       return this.#putSource(key, value, settings);
     }
@@ -157,7 +157,7 @@ export class WritePath {
     if (!Array.isArray(operations)) {
       throw new ArgumentError("operations", `A batch must be an array: ${show(operations)}`);
     }
-    const { keys, codecs, options: { now } } = core;
+    const { keys, codecs, options: { clock: { exactMs: now } } } = core;
     const parts = { keys, codecs, now, compression: settings.compression };
     // Array.from also visits holes, which are refused like anything else that is no operation.
     const prepared = Array.from(
@@ -195,7 +195,7 @@ export class WritePath {
     core.assertWritable();
     const settings = options === undefined
       ? this.#defaults
-      : updateSettings(options, this.#defaults, core.codecs, core.options.now);
+      : updateSettings(options, this.#defaults, core.codecs, core.options.clock.exactMs);
     const parts = { core, appender: this.#appender, queue: this.#queue, read };
     return await updateKey(parts, key, change, settings);
   }

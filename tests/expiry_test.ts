@@ -238,6 +238,47 @@ Deno.test("a clock that is set back brings nothing back that was missing", async
   await assertMissing(store, "a");
 });
 
+for (
+  const [what, broken] of [["throws", undefined], ["is NaN", NaN], [
+    "is endless",
+    Infinity,
+  ]] as const
+) {
+  Deno.test(`a clock that ${what}: nothing expires, nothing hangs, expireIn is refused`, async () => {
+    const place = placeOn(new MemFs(), "/store");
+    const clock = { calls: 0, brokenFrom: Infinity, ms: 1_000_000 };
+    const now = () => {
+      if (++clock.calls < clock.brokenFrom) return clock.ms;
+      if (broken === undefined) throw new Error("no time");
+      return broken;
+    };
+    {
+      await using store = await place.open({ now });
+      await store.put("early", "1", { expireIn: 1000 });
+      // From the moment on at which the record has its place in the log: it must be completed.
+      clock.brokenFrom = clock.calls + 2;
+      await store.put("other", "2", { expireIn: 500 });
+      assert.equal(text(await store.get("early")), "1");
+      assert.equal(text(store.getSync("other")), "2");
+      using snapshot = store.snapshot();
+      assert.equal(text(await snapshot.get("other")), "2");
+      const refused = broken === undefined ? /no time/ : ArgumentError;
+      await assert.rejects(store.put("third", "3", { expireIn: 500 }), refused);
+      await store.put("early", "4", { expireAt: clock.ms + 1000 });
+      clock.brokenFrom = Infinity;
+      clock.ms += 600;
+      assert.equal(await store.get("other"), undefined);
+      assert.equal(text(await store.get("early")), "4");
+    }
+    clock.brokenFrom = 0;
+    // Before anything is touched: so the store can be opened by a clock that goes.
+    await assert.rejects(place.open({ now }), broken === undefined ? /no time/ : ArgumentError);
+    clock.brokenFrom = Infinity;
+    await using store = await place.open({ now });
+    assert.equal(text(await store.get("early")), "4");
+  });
+}
+
 Deno.test("put() with a time in the past leaves a key without a value", async () => {
   const clock = new Clock();
   await using store = await openAt(placeOn(new MemFs(), "/store"), clock);

@@ -10,6 +10,8 @@ import { SlabTable } from "./slab_table.ts";
 
 /** How long the log worker stays awake after work; about what waking it would cost, several times over. */
 const LOG_SPIN_MS = 0.2;
+/** A turn of main's in which so long nothing is written seems to stand still. */
+const STILL_MS = 0.03;
 /** Looks at the doorbell between looks at the clock. */
 const SPINS_PER_LOOK = 50;
 
@@ -107,10 +109,10 @@ export class Driver {
       }
       if (result === StepResult.gathering) {
         this.#spinUntil = performance.now() + this.#loop.patienceMs;
-        hurry = !this.#spin(seen);
+        hurry = !this.#spin(seen) && !this.#park(seen, this.#spinUntil - performance.now());
         continue;
       }
-      if (this.#spin(seen) || this.#park(seen)) continue;
+      if (this.#spin(seen) || this.#park(seen, this.#idleMs / 2)) continue;
       if (this.#rest(false) || !this.#leave(seen)) continue;
       break;
     }
@@ -139,12 +141,20 @@ export class Driver {
   /**
    * Watches the doorbell for a moment after work, without sleeping: under load the next writes come
    * at once, and then neither side pays for putting a thread to sleep and waking it. Not if main is
-   * likely to sleep: where it shares a processor with this thread it is not woken before this one sleeps.
+   * likely to sleep, nor if it seems to stand still in the midst of a turn: where it shares a
+   * processor with this thread it does not go on before this one sleeps.
    */
   #spin(seen: number): boolean {
     const { words } = this.#control;
-    while (performance.now() < this.#spinUntil) {
-      if (Atomics.load(words, Word.eager) + Atomics.load(words, Word.turn) === 0) return false;
+    let pulse = this.#loop.pulse;
+    let pulseMs = performance.now();
+    for (let nowMs = pulseMs; nowMs < this.#spinUntil; nowMs = performance.now()) {
+      if (Atomics.load(words, Word.turn) !== 0) {
+        const next = this.#loop.pulse;
+        if (next !== pulse) pulseMs = nowMs;
+        else if (nowMs - pulseMs > STILL_MS) return false;
+        pulse = next;
+      } else if (Atomics.load(words, Word.eager) === 0) return false;
       for (let i = 0; i < SPINS_PER_LOOK; i++) {
         if (Atomics.load(words, this.#words.doorbell) !== seen) return true;
       }
@@ -152,11 +162,12 @@ export class Driver {
     return false;
   }
 
-  /** Sleeps until the doorbell rings. False if nobody rang for half the idle time. */
-  #park(seen: number): boolean {
+  /** Sleeps until the doorbell rings. False if nobody rang for so long. */
+  #park(seen: number, timeoutMs: number): boolean {
+    if (timeoutMs <= 0) return false;
     const { words } = this.#control;
     Atomics.add(words, this.#words.parked, 1);
-    const woken = Atomics.wait(words, this.#words.doorbell, seen, this.#idleMs / 2);
+    const woken = Atomics.wait(words, this.#words.doorbell, seen, timeoutMs);
     Atomics.sub(words, this.#words.parked, 1);
     return woken !== "timed-out";
   }

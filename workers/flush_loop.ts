@@ -34,6 +34,8 @@ export type FinishMode = "segment" | "trim";
 export class FlushLoop implements Loop {
   /** Nothing gains by waiting. */
   readonly patienceMs = 0;
+  /** Nor does anything depend on writers. */
+  readonly pulse = 0;
   readonly #control: Control;
   readonly #slabs: SlabTable;
   readonly #fs: Fs;

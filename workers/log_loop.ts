@@ -210,6 +210,11 @@ export class LogLoop implements Loop {
     return Math.min(this.#syncMs / 2, MAX_PATIENCE_MS);
   }
 
+  /** See {@linkcode Loop.pulse}. */
+  get pulse(): number {
+    return this.#slot === -1 ? 0 : this.#control.reservedEnd(this.#slot);
+  }
+
   /** See {@linkcode Loop.isWaitingForSpace}. */
   get isWaitingForSpace(): boolean {
     return this.#disk.isWorthWaiting;

@@ -25,6 +25,8 @@ export interface Loop {
   step(hurry: boolean): StepResult;
   /** True while there is work for which the disk had no space, and which is worth another try after a while. */
   readonly isWaitingForSpace: boolean;
+  /** A number that changes as writers go on. */
+  readonly pulse: number;
   /** How long work may be left alone for more to join it, in milliseconds. */
   readonly patienceMs: number;
   /** Leaves things as they should be for a long pause, or for ever if `closing`. Returns true if that made new work. */

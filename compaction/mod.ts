@@ -15,4 +15,5 @@ export * from "./job.ts";
 export * from "./pace.ts";
 export type { CompactionFailure } from "./protocol.ts";
 export * from "./runner.ts";
+export { LEAST_DEAD_GAIN_PART } from "./sieve.ts";
 export * from "./worker_runner.ts";

@@ -3,6 +3,9 @@ import { alignRecord } from "../wal/mod.ts";
 import { MoveWord, Over, type SieveOrder, type SieveResult } from "./job.ts";
 import { RecordList } from "./record_list.ts";
 
+/** Where nothing goes, as a snapshot sees all of it, it is not copied unless this part of it is dead. */
+export const LEAST_DEAD_GAIN_PART = 0.05;
+
 /** What {@linkcode sieve} has to decide about. */
 export interface SieveParts {
   readonly order: SieveOrder;
@@ -56,7 +59,10 @@ export function sieve({ order, recordBytes, alive, tombstones }: SieveParts): Si
   // Only now: two keys of this stretch may share a bit.
   for (const h1 of stays) visits.clear(h1);
   const back = recordBytes - bytes.alive + bytes.gone + bytes.filesGone;
-  if (!isStopped && back < order.leastPart * (recordBytes + bytes.files)) {
+  const leastPart = bytes.gone === 0
+    ? Math.max(order.leastPart, LEAST_DEAD_GAIN_PART)
+    : order.leastPart;
+  if (!isStopped && back < leastPart * (recordBytes + bytes.files)) {
     for (const list of [...alive, ...tombstones]) list.length = 0;
     return { passed: true, evicted: new Int32Array(0), examined: Infinity };
   }

@@ -105,15 +105,26 @@ export function describePick(
 }
 
 function candidateOf(segments: SegmentSet, segment: number, rules: PickRules): Candidate {
-  const recordBytes = recordBytesOf(segments, segment);
+  const keptBytes = keptBytesOf(segments, segment, rules.mayDropTombstones(segment));
+  return { segment, keptBytes, deadPart: deadPartOf(segments, segment, keptBytes) };
+}
+
+/** Bytes of the records of `segment` that are to be copied if it is compacted. */
+export function keptBytesOf(
+  segments: SegmentSet,
+  segment: number,
+  dropsTombstones: boolean,
+): number {
   // Of a log, all that is not alive is worth a look: tombstones and marks, and what the log itself
   // overwrote. A compacted segment has nothing but puts and tombstones that were needed.
-  const stays = segment > 0 || rules.mayDropTombstones(segment)
-    ? 0
-    : tombstoneBytesOf(segments, segment);
-  const keptBytes = Math.min(recordBytes, segments.liveBytesOf(segment) + stays);
-  const deadPart = recordBytes === 0 ? 1 : 1 - keptBytes / recordBytes;
-  return { segment, keptBytes, deadPart };
+  const stays = segment > 0 || dropsTombstones ? 0 : tombstoneBytesOf(segments, segment);
+  return Math.min(recordBytesOf(segments, segment), segments.liveBytesOf(segment) + stays);
+}
+
+/** Part of the records of `segment` that comes back if `keptBytes` of them stay. */
+export function deadPartOf(segments: SegmentSet, segment: number, keptBytes: number): number {
+  const recordBytes = recordBytesOf(segments, segment);
+  return recordBytes === 0 ? 1 : 1 - keptBytes / recordBytes;
 }
 
 function isSmall(segments: SegmentSet, segment: number, rules: PickRules): boolean {

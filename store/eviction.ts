@@ -1,11 +1,23 @@
 import { blobFileBytes } from "../blobs/mod.ts";
-import { type CompactionResult, MOVE_WORDS, MoveWord, type SieveOrder } from "../compaction/mod.ts";
+import {
+  type CompactionResult,
+  LEAST_DEAD_GAIN_PART,
+  MOVE_WORDS,
+  MoveWord,
+  type SieveOrder,
+} from "../compaction/mod.ts";
 import { type HashIndex, VisitTable } from "../index/mod.ts";
 import type { LogWriter } from "../log/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import { FILE_HEADER_BYTES, SlotState, SlotWord } from "../wal/mod.ts";
 import type { BlobFiles } from "./blob_files.ts";
-import { describePick, type Pick, tombstoneBytesOf } from "./compaction_picks.ts";
+import {
+  deadPartOf,
+  describePick,
+  keptBytesOf,
+  type Pick,
+  tombstoneBytesOf,
+} from "./compaction_picks.ts";
 import { DiskRoom } from "./disk_room.ts";
 import type { EventSource } from "./event_source.ts";
 import { EvictedEvent } from "./events.ts";
@@ -133,7 +145,8 @@ export class Eviction {
    */
   next(isUsable: (segment: number) => boolean): SievePick | undefined {
     const { segments } = this.#core;
-    const usable = segments.files.filter(isUsable);
+    // What nothing can go from is not even looked at: each write that is refused would have all of it copied.
+    const usable = segments.files.filter((segment) => isUsable(segment) && this.#mayGive(segment));
     // Once round in vain: everything is read all the time, or cannot be touched.
     const takesAll = this.#fruitless >= usable.length;
     if (this.#fruitless >= 2 * usable.length) {
@@ -188,6 +201,14 @@ export class Eviction {
     this.#keys += keys;
     this.#bytes += bytes;
     this.#core.events.emit("evicted", () => new EvictedEvent(keys, bytes));
+  }
+
+  /** False if a snapshot sees every record of `segment`, and hardly any of them is dead. */
+  #mayGive(segment: number): boolean {
+    const { segments, snapshots } = this.#core;
+    if (segments.newestIn(segment) >= snapshots.seenSegmentsBelow) return true;
+    const kept = keptBytesOf(segments, segment, false);
+    return deadPartOf(segments, segment, kept) >= LEAST_DEAD_GAIN_PART;
   }
 
   #isAhead(segment: number): boolean {

@@ -18,6 +18,8 @@ export interface SnapshotSource {
 export interface OpenSnapshot {
   /** Records below this sequence number are seen. */
   readonly position: number;
+  /** All records of older segments are seen. */
+  readonly segment: number;
   /** How many were opened before it. */
   readonly nth: number;
   /** When it was opened, by the clock of the store: what was over then is not seen, what was not is. */
@@ -56,6 +58,8 @@ export class Snapshots {
   readonly #needed = new Map<number, number>();
   /** Records below this are seen by the newest. */
   #newest = 0;
+  /** All records of segments below this are. */
+  #newestSegment = 0;
   #opened = 0;
   #entries = 0;
 
@@ -79,6 +83,11 @@ export class Snapshots {
     return this.isOpen ? this.#newest : 0;
   }
 
+  /** All records of segments below this one are seen by one of them. */
+  get seenSegmentsBelow(): number {
+    return this.isOpen ? this.#newestSegment : 0;
+  }
+
   /** The next sequence number: all records that have their place are below. */
   get position(): number {
     const { control, memtable } = this.#source.log;
@@ -91,10 +100,13 @@ export class Snapshots {
   add(ended: (reason: string) => void): OpenSnapshot {
     const { blobs, expiry } = this.#source;
     const { position } = this;
-    const snapshot = { position, nth: this.#opened++, time: expiry.now() };
+    const { active, nextSegment } = this.#source.log.memtable;
+    const segment = active?.segment ?? nextSegment;
+    const snapshot = { position, segment, nth: this.#opened++, time: expiry.now() };
     const release = blobs.keep((blob) => blob.version < position && blob.killedBy >= position);
     this.#open.set(snapshot, { ended, release });
     this.#newest = position;
+    this.#newestSegment = segment;
     this.isOpen = true;
     return snapshot;
   }
@@ -108,6 +120,7 @@ export class Snapshots {
     const left = [...this.#open.keys()];
     this.isOpen = left.length > 0;
     this.#newest = Math.max(0, ...left.map(({ position }) => position));
+    this.#newestSegment = Math.max(0, ...left.map(({ segment }) => segment));
     this.#forget((entry) => !left.some((other) => isSeen(entry, other)));
   }
 

@@ -1,6 +1,6 @@
 /** Stores with `maxBytes`: what they take of the disk, and what they say. */
 import assert from "node:assert/strict";
-import { ArgumentError, type EvictedEvent, open, type OpenOptions } from "../mod.ts";
+import { ArgumentError, type EvictedEvent, open, type OpenOptions, type Snapshot } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
 import { CacheModel, diskBytes, runCacheLoad } from "./_cache_model.ts";
 import { collect, failsWith, noise, type Place, placeOn, testStore, turn } from "./_support.ts";
@@ -154,6 +154,33 @@ testStore(
     for (const one of snapshots) one.dispose();
     await fillAll();
     assert.deepEqual((await store.verify()).problems, []);
+  },
+);
+
+testStore(
+  "maxBytes: a write that is refused, as snapshots see everything, copies nothing",
+  async (place) => {
+    // Each one had the hand go round four times, and copy all there was, twice.
+    await using store = await place.open(BOUNDED);
+    const snapshots: Snapshot[] = [];
+    const fill = async () => {
+      for (let i = 0; i < 2000; i++) {
+        await store.put(`key:${i}`, noise(2000, i), { durability: "memory" });
+        if (i % 20 === 19) snapshots.push(store.snapshot());
+      }
+    };
+    await failsWith("NO_SPACE", fill);
+    const refuse = () => failsWith("NO_SPACE", store.put("key", noise(2000, 1)));
+    // The log that was active becomes a segment, and of that the hand leaves what is seen.
+    await refuse();
+    await refuse();
+    const { jobs, movedBytes } = store.stats().compaction;
+    for (let i = 0; i < 10; i++) await refuse();
+    const now = store.stats().compaction;
+    assert.deepEqual([now.jobs, now.movedBytes], [jobs, movedBytes]);
+    for (const one of snapshots) one.dispose();
+    await store.put("key", noise(2000, 1));
+    assertBound(place);
   },
 );
 

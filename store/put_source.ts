@@ -77,6 +77,13 @@ export async function putSource(
   }
 }
 
+/** A put of `value` was refused with `error` before it began: if that is a stream, it is cancelled, unless the call was wrong. */
+export function cancelUnwanted(value: unknown, error: unknown): void {
+  if (!(value instanceof ReadableStream) || error instanceof ArgumentError) return;
+  // One that is locked is somebody else's.
+  value.cancel(error).catch(() => {});
+}
+
 /** Takes the source for this call alone. Throws {@linkcode ArgumentError} if it is another's already. */
 function readerOf(
   source: ReadableStream<Uint8Array> | Blob,

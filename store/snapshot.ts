@@ -5,9 +5,8 @@ import type { PreparedWrite } from "./pending_writes.ts";
 import { readMany } from "./read_many.ts";
 import { ReadPath, type View } from "./read_path.ts";
 import type { OpenSnapshot } from "./snapshots.ts";
+import { jsonOf, textOf } from "./text.ts";
 import type { Entry, Key, ListEntry, ListOptions, StreamOptions } from "./types.ts";
-
-const decoder = new TextDecoder();
 
 /** The store as a snapshot sees it. */
 class SnapshotView implements View {
@@ -92,14 +91,12 @@ export class Snapshot implements Disposable {
 
   /** As `Store.getText`. */
   async getText(key: Key): Promise<string | undefined> {
-    const value = await this.get(key);
-    return value === undefined ? undefined : decoder.decode(value);
+    return textOf(await this.get(key));
   }
 
   /** As `Store.getJson`. */
   async getJson(key: Key): Promise<unknown> {
-    const text = await this.getText(key);
-    return text === undefined ? undefined : JSON.parse(text);
+    return jsonOf(await this.get(key));
   }
 
   /** As `Store.getMany`. */

@@ -7,6 +7,7 @@ import type { StoreEventMap, StoreListener } from "./events.ts";
 import { listKeys } from "./listing.ts";
 import { readMany } from "./read_many.ts";
 import { ReadPath } from "./read_path.ts";
+import { cancelUnwanted } from "./put_source.ts";
 import { listConsistently, Snapshot } from "./snapshot.ts";
 import type {
   CheckpointOptions,
@@ -32,10 +33,9 @@ import type {
   ValueOptions,
 } from "./types.ts";
 import { statsOf } from "./stats.ts";
+import { jsonOf, textOf } from "./text.ts";
 import { verifyStore } from "./verify.ts";
 import { WritePath } from "./write_path.ts";
-
-const decoder = new TextDecoder();
 
 /**
  * An open store: made by `open`, ended by `close` or `await using`. It belongs to the thread that
@@ -119,6 +119,7 @@ export class Store extends EventTarget implements AsyncDisposable {
     try {
       return this.#writes.put(key, value, options);
     } catch (error) {
+      cancelUnwanted(value, error);
       return Promise.reject(error);
     }
   }
@@ -230,14 +231,12 @@ export class Store extends EventTarget implements AsyncDisposable {
 
   /** The value of `key` as text (UTF-8), or `undefined`. */
   async getText(key: Key): Promise<string | undefined> {
-    const value = await this.get(key);
-    return value === undefined ? undefined : decoder.decode(value);
+    return textOf(await this.get(key));
   }
 
   /** The value of `key` parsed as JSON, or `undefined`. Throws a SyntaxError if it is none. */
   async getJson(key: Key): Promise<unknown> {
-    const text = await this.getText(key);
-    return text === undefined ? undefined : JSON.parse(text);
+    return jsonOf(await this.get(key));
   }
 
   /**

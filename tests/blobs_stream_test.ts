@@ -1,6 +1,6 @@
 /** Large values while they come: streams, what they wait for, and what ends them before their time. */
 import assert from "node:assert/strict";
-import type { Store } from "../mod.ts";
+import { ArgumentError, type FlagstoneError, type Store } from "../mod.ts";
 import { assertBytes, isStepwise, killed } from "./_killed.ts";
 import { steered, streamOf } from "./_streams.ts";
 import { bytes, failsWith, filesOf, noise, SMALL, testStore, text, turn } from "./_support.ts";
@@ -137,6 +137,28 @@ testStore("abort at any moment of a large put: there is all of it, or nothing", 
   }
   await store.close();
   assert.deepEqual(blobsOf(place), []);
+});
+
+testStore("a stream whose put is refused at once is cancelled", async (place) => {
+  // A file that was the source stayed open.
+  const store = await place.open();
+  const aborted = steered();
+  const signal = AbortSignal.abort();
+  await failsWith("ABORTED", store.put("key", aborted.stream, { signal }));
+  assert.equal((await aborted.cancelled as FlagstoneError).code, "ABORTED");
+  const wrong = steered();
+  await assert.rejects(store.put("", wrong.stream), ArgumentError);
+  wrong.controller.close();
+  await store.put("key", wrong.stream);
+  await store.close();
+  const late = steered();
+  await failsWith("CLOSED", store.put("key", late.stream));
+  assert.equal((await late.cancelled as FlagstoneError).code, "CLOSED");
+  const locked = steered();
+  const reader = locked.stream.getReader();
+  await failsWith("CLOSED", store.put("key", locked.stream));
+  locked.controller.enqueue(bytes("x"));
+  assert.equal(text((await reader.read()).value), "x");
 });
 
 testStore("what is no stream of bytes is refused", async (place) => {

@@ -39,6 +39,19 @@ testStore("put() accepts strings and ArrayBuffers as values", async ({ open }) =
   assert.deepEqual(await store.getJson("json"), { a: [1, 2] });
 });
 
+testStore(
+  "getText() gives back all of a text, a mark of byte order before it, too",
+  async ({ open }) => {
+    await using store = await open();
+    await store.put("marked", "\ufeff[1]");
+    using snapshot = store.snapshot();
+    assert.equal(await store.getText("marked"), "\ufeff[1]");
+    assert.equal(await snapshot.getText("marked"), "\ufeff[1]");
+    assert.deepEqual(await store.getJson("marked"), [1]);
+    assert.deepEqual(await snapshot.getJson("marked"), [1]);
+  },
+);
+
 testStore("put() returns versions that grow", async ({ open }) => {
   const versions: number[] = [];
   for (let round = 0; round < 3; round++) {

@@ -44,7 +44,7 @@ export interface LogParts {
   readonly finish: FinishMode;
   readonly makeHost: HostFactory | undefined;
   /** Brings the directory back to what was acknowledged. */
-  readonly recover: () => LogPosition;
+  readonly recover: () => LogPosition | Promise<LogPosition>;
   readonly onActive?: (slab: Slab) => void;
   readonly onSegment: (segment: number, fileBytes: number, slab: Slab) => void;
   readonly onFailure?: (error: FlagstoneError) => void;
@@ -67,7 +67,7 @@ export async function startLog(parts: LogParts): Promise<LogWriter> {
   try {
     const onBuffer: BufferListener = (...news) => host.sendBuffer(...news);
     pool = new SlabPool(control, { slabBytes, storeId, onBuffer, mayGrow: parts.mayGrow });
-    const found = parts.recover();
+    const found = await parts.recover();
     const active = found.active === undefined ? undefined : pool.adopt(found.active);
     const memtable = new Memtable(control, pool, active, found.nextSegment, found.nextSequence);
     await started;

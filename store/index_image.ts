@@ -38,6 +38,8 @@ const PIECE_ENTRY_BYTES = 4 + 4;
 const CHECKSUM_BYTES = 4;
 /** Keys that expire are written in pieces of up to so many bytes. */
 const EXPIRY_PIECE_BYTES = 4 * 1024 * 1024;
+/** So many pieces are read at a time. */
+const LANES = 4;
 /** A head that says that it is longer is not believed: no memory is taken for it. */
 const MOST_HEAD_BYTES = 64 * 1024 * 1024;
 
@@ -113,19 +115,19 @@ export async function writeIndexImage(
  * later are no obstacle: they are read on top. `undefined` if it is of no use, for whatever reason;
  * nothing but time depends on it. That its log still begins with what the image knows is left to the caller.
  */
-export function readIndexImage(
+export async function readIndexImage(
   fs: Fs,
   directory: string,
   identity: Identity,
   sealed: readonly SealedName[],
-): IndexImage | undefined {
+): Promise<IndexImage | undefined> {
   try {
     using file = fs.open(joinPath(directory, INDEX_FILE));
     const found = readHead(file, identity.storeId);
     if (found === undefined) return undefined;
     const { source, headBytes, pieces, expiryPieces } = found;
     if (!isThere(fs, directory, source.segments, sealed)) return undefined;
-    const chunks = readPieces(file, headBytes, pieces);
+    const chunks = await readPieces(file, headBytes, pieces);
     if (chunks === undefined) return undefined;
     const expiring = new ExpiryTable();
     for (const piece of chunks.splice(chunks.length - expiryPieces)) expiring.load(piece);
@@ -259,21 +261,35 @@ function saltOf(fs: Fs, path: string): number {
   return reader.header.salt;
 }
 
-/** Reads the pieces into memory that the index can take over; `undefined` if one is not what was written. */
-function readPieces(
+/**
+ * Reads the pieces into memory that the index can take over; `undefined` if one is not what was written.
+ * Several at a time: most of what it costs is new memory, which threads of the system's can be given
+ * at once.
+ */
+async function readPieces(
   file: File,
   offset: number,
   pieces: FoundHead["pieces"],
-): Uint8Array[] | undefined {
-  const total = pieces.reduce((sum, { bytes }) => sum + bytes, offset);
-  if (file.stat().size !== total) return undefined;
-  const chunks: Uint8Array[] = [];
-  let at = offset;
-  for (const { bytes, checksum } of pieces) {
-    const chunk = new Uint8Array(new SharedArrayBuffer(bytes));
-    if (file.readAt(chunk, at) !== bytes || crc32(chunk) !== checksum) return undefined;
-    chunks.push(chunk);
-    at += bytes;
+): Promise<Uint8Array[] | undefined> {
+  const starts: number[] = [];
+  let end = offset;
+  for (const { bytes } of pieces) {
+    starts.push(end);
+    end += bytes;
   }
-  return chunks;
+  if (file.stat().size !== end) return undefined;
+  const chunks: Uint8Array[] = [];
+  let next = 0;
+  let isWhole = true;
+  const lane = async () => {
+    while (isWhole && next < pieces.length) {
+      const i = next++;
+      const { bytes, checksum } = pieces[i]!;
+      const chunk = chunks[i] = new Uint8Array(new SharedArrayBuffer(bytes));
+      const got = await file.readAtAsync(chunk, starts[i]!);
+      if (got !== bytes || crc32(chunk) !== checksum) isWhole = false;
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return isWhole ? chunks : undefined;
 }

@@ -100,7 +100,7 @@ async function startCore(
     storeId: identity.storeId,
     finish: "segment",
     makeHost,
-    recover: () => recovered = recovery.run(),
+    recover: async () => recovered = await recovery.run(),
     onActive: ({ segment, image }) =>
       events.emit("rotation", () => new RotationEvent(segment, image.bytes.length)),
     onSegment: (segment, fileBytes, slab) => {

@@ -11,6 +11,7 @@ import {
   temporarySuffix,
 } from "../vfs/mod.ts";
 import {
+  beginLog,
   compactedName,
   FILE_HEADER_BYTES,
   type FileHeader,
@@ -96,7 +97,7 @@ export class Recovery {
   }
 
   /** Does it. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has changed no byte of what it could not read. */
-  run(): Recovered {
+  async run(): Promise<Recovered> {
     const startedMs = performance.now();
     let names = this.#fs.list(this.#directory);
     if (names.some((name) => name.endsWith(temporarySuffix))) {
@@ -109,12 +110,12 @@ export class Recovery {
       removeBelow(this.#fs, this.#directory, firstSegment);
       names = this.#fs.list(this.#directory);
     }
-    let found = this.#recover(names, names.includes(INDEX_FILE));
+    let found = await this.#recover(names, names.includes(INDEX_FILE));
     if (!this.#logGoesOn) {
       // The image points into a part of its log that is not there any more, which only damage does.
       this.#fs.remove(joinPath(this.#directory, INDEX_FILE));
       const { records, tornBytes, cut } = found.report;
-      const again = this.#recover(this.#fs.list(this.#directory), false);
+      const again = await this.#recover(this.#fs.list(this.#directory), false);
       const report = { ...again.report, records, tornBytes, cut };
       found = { ...again, report: { ...report, indexImage: "unusable" } };
     }
@@ -122,7 +123,7 @@ export class Recovery {
     return { ...found, report: { ...found.report, durationMs } };
   }
 
-  #recover(names: readonly string[], hasImage: boolean): Recovered {
+  async #recover(names: readonly string[], hasImage: boolean): Promise<Recovered> {
     const files = names.map(parseFileName).filter((file) => file !== undefined);
     const numbers = (kind: "log" | "seg") =>
       files.filter((file) => file.kind === kind).map((file) => file.segment).sort((a, b) => a - b);
@@ -142,17 +143,26 @@ export class Recovery {
       ...sealed.map((segment) => ({ name: segment, upTo: undefined })),
       ...compacted.map(({ number, segment }) => ({ name: -number, upTo: segment })),
     ];
-    const imaged = this.#begin(hasImage, sealedNames);
-    // What is dead by the image comes first: what it does not know adds to that.
-    for (const [name, { facts, deadBytes }] of imaged) {
-      this.#segments.add(name, facts);
-      this.#segments.live.set(name, deadBytes);
-    }
-    for (const { name, upTo } of sealedNames) {
-      if (!imaged.has(name)) this.#loadSegment(name, upTo);
-    }
     const isSealed = new Set(sealed);
     const unsealed = logs.filter((segment) => !isSealed.has(segment));
+    // The log, mostly one, and the image of the index are read at the same time.
+    const beginning = unsealed.length === 0
+      ? undefined
+      : beginLog(this.#fs, this.#directory, unsealed[0]!);
+    let imaged: ReadonlyMap<number, ImagedSegment>;
+    try {
+      imaged = await this.#begin(hasImage, sealedNames);
+      // What is dead by the image comes first: what it does not know adds to that.
+      for (const [name, { facts, deadBytes }] of imaged) {
+        this.#segments.add(name, facts);
+        this.#segments.live.set(name, deadBytes);
+      }
+      for (const { name, upTo } of sealedNames) {
+        if (!imaged.has(name)) this.#loadSegment(name, upTo);
+      }
+    } finally {
+      await beginning;
+    }
     this.#removeLogs(logs.filter((segment) => isSealed.has(segment)));
     const found = new LogRecovery(this.#fs, this.#directory, {
       checkOwner: (header, segment, path) => this.#checkOwner(header, segment, path),
@@ -164,7 +174,7 @@ export class Recovery {
         const lengths = sealSegment(this.#fs, this.#directory, segment, image, end, salt);
         this.#segments.add(segment, { ...lengths, recordsEnd: end, salt });
       },
-    }).run(unsealed, newestSealed);
+    }).run(unsealed, newestSealed, await beginning);
     this.#index.dropTombstones();
     const { active, records, tornBytes, cut } = found;
     if (active !== undefined) {
@@ -196,14 +206,14 @@ export class Recovery {
   }
 
   /** Begins with the image, if there is one that helps; returns the segments that it knows. */
-  #begin(
+  async #begin(
     hasImage: boolean,
     sealed: readonly SealedName[],
-  ): ReadonlyMap<number, ImagedSegment> {
+  ): Promise<ReadonlyMap<number, ImagedSegment>> {
     this.#footersRead = 0;
     this.#segments.clear(0);
     this.#image = hasImage
-      ? readIndexImage(this.#fs, this.#directory, this.#identity, sealed)
+      ? await readIndexImage(this.#fs, this.#directory, this.#identity, sealed)
       : undefined;
     this.#index = this.#image?.index ?? new HashIndex();
     this.#expiring = this.#image?.expiring ?? new ExpiryTable();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { MemFs } from "../vfs/mod.ts";
-import { loadLog } from "../wal/load_log.ts";
-import { noise, randomOf } from "./_support.ts";
+import { open } from "../mod.ts";
+import { FaultFs, MemFs } from "../vfs/mod.ts";
+import { beginLog, loadLog } from "../wal/load_log.ts";
+import { noise, randomOf, SMALL } from "./_support.ts";
 import { contentOf, openOn } from "./_wal_support.ts";
 
 const MIB = 1024 * 1024;
@@ -17,7 +18,7 @@ Deno.test("a log is loaded byte for byte, wherever its zeros are, and where they
       content.set(bytes.subarray(0, content.length - at), at);
     }
     const fs = new MemFs();
-    using file = fs.create("/log");
+    using file = fs.create("/wal");
     file.writeAt(content, 0);
     // Shorter, of the right length, and longer than the log should be.
     const capacity = Math.max(8, 8 * Math.round(content.length / 8) + [-8, 0, MIB][seed % 3]!);
@@ -42,4 +43,50 @@ Deno.test("records of nothing but zeros, and what follows them, are replayed", a
   await using wal = await openOn(left, options);
   assert.equal(wal.stats().recovery.replayedSegments, 1);
   assert.deepEqual(contentOf(wal.iterate()).map(([, bytes]) => bytes), records);
+});
+
+Deno.test("a log that was begun to be read is the same as one read in one go", async () => {
+  const sizes = [[], [100], [MIB - 200, 100], [2 * MIB], [100, 3 * MIB, 100], [5.5 * MIB]];
+  for (const [seed, lengths] of sizes.entries()) {
+    const fs = new MemFs();
+    const killed = await openOn(fs, { segmentBytes: 8 * MIB });
+    // Blank pieces among the others, too.
+    for (const [i, length] of lengths.entries()) {
+      await killed.appendAndSync(length > 2 * MIB ? new Uint8Array(length) : noise(length, i));
+    }
+    const left = fs.crashClone({ keep: "all" });
+    await killed.close();
+    const [name] = left.list("/wal").filter((name) => name.endsWith(".log")).sort();
+    if (name === undefined) continue;
+    const segment = Number(name.slice(0, -4));
+    using file = left.open(`/wal/${name}`);
+    const { size } = file.stat();
+    const begun = await beginLog(left, "/wal", segment);
+    assert(begun !== undefined && begun.end > 0 && begun.end <= size, name);
+    const whole = loadLog(file, size, begun.image.bytes.length);
+    const continued = loadLog(file, size, begun.image.bytes.length, begun);
+    assert.equal(continued.image, begun.image);
+    assert(Buffer.from(continued.image.bytes).equals(whole.image.bytes), `case ${seed}`);
+    assert.equal(continued.dataEnd, whole.dataEnd, `case ${seed}`);
+  }
+});
+
+Deno.test("a log and an image that cannot be read aside are read again, or made anew", async () => {
+  const memory = new MemFs();
+  const store = await open("/store", { ...SMALL, fs: memory, indexImageKeys: 0 });
+  for (let i = 0; i < 100; i++) await store.put(`key:${i}`, noise(1000, i));
+  await store.close();
+  for (const [path, indexImage] of [[".log", "loaded"], ["INDEX", "unusable"]] as const) {
+    const fs = new FaultFs(memory.crashClone({ keep: "all" }));
+    const armed = fs.arm({
+      on: "readAtAsync",
+      path,
+      times: 1,
+      fault: { kind: "error", code: "IO" },
+    });
+    await using again = await open("/store", { fs });
+    assert.equal(again.stats().recovery.indexImage, indexImage);
+    for (let i = 0; i < 100; i++) assert.deepEqual(await again.get(`key:${i}`), noise(1000, i));
+    assert.equal(armed.strikes, 1, path);
+  }
 });

@@ -4,7 +4,7 @@ import { type FileHeader, readFileHeader } from "./file_header.ts";
 import { logName } from "./file_names.ts";
 import { FILE_HEADER_BYTES, RECORD_HEADER_BYTES, RecordKind, SEAL_SPACE_BYTES } from "./format.ts";
 import type { SegmentImage } from "./image.ts";
-import { type LoadedLog, loadLog } from "./load_log.ts";
+import { type LoadedLog, loadLog, type LogBeginning } from "./load_log.ts";
 import { fillRecord, publishRecord } from "./record.ts";
 import { type LogScan, scanLog } from "./scan.ts";
 
@@ -78,6 +78,7 @@ export class LogRecovery {
   #records = 0;
   #tornBytes = 0;
   #cut: { path: string; offset: number } | undefined;
+  #begun: LogBeginning | undefined;
 
   /** Will read logs in `directory` and tell `visitor`. */
   constructor(fs: Fs, directory: string, visitor: LogVisitor) {
@@ -88,10 +89,15 @@ export class LogRecovery {
 
   /**
    * Does it, for logs with the numbers `segments`, ascending; `newestSealed` is the highest number
-   * of a sealed segment, or 0. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has
+   * of a sealed segment, or 0; `begun` is what of one of them was read before. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has
    * changed no byte of what it could not read.
    */
-  run(segments: readonly number[], newestSealed: number): LogRecoveryResult {
+  run(
+    segments: readonly number[],
+    newestSealed: number,
+    begun?: LogBeginning,
+  ): LogRecoveryResult {
+    this.#begun = begun;
     let active: RecoveredLog | undefined;
     let ended = false;
     for (let i = 0; i < segments.length && !ended; i++) {
@@ -143,7 +149,8 @@ export class LogRecovery {
       }
       const { header } = verdict;
       this.#visitor.checkOwner(header, segment, path);
-      const loaded = loadLog(file, fileBytes, header.capacityBytes);
+      const begun = this.#begun?.segment === segment ? this.#begun : undefined;
+      const loaded = loadLog(file, fileBytes, header.capacityBytes, begun);
       return { file, path, segment, fileBytes, header, ...loaded };
     } catch (error) {
       file.close();

@@ -17,6 +17,7 @@ export * from "./file_log_store.ts";
 export * from "./file_names.ts";
 export * from "./format.ts";
 export * from "./image.ts";
+export { beginLog, type LogBeginning } from "./load_log.ts";
 export * from "./log_recovery.ts";
 export * from "./log_store.ts";
 export * from "./memory_log_store.ts";

@@ -226,6 +226,24 @@ for (const links of [true, false]) {
   });
 }
 
+for (const links of [true, false]) {
+  Deno.test(`a checkpoint of little, which is a copy of the log, lasts once it resolves, ${links ? "linked" : "copied"}`, async () => {
+    const fs = new CrashFs();
+    const on = links ? fs : withoutLinks(fs);
+    await using store = await open(DIR, { ...SMALL, fs: on });
+    await store.put("a", "1");
+    await store.checkpoint(COPY);
+    for (let seed = 0; seed < 8; seed++) {
+      const survivor = fs.crashClone({
+        seed,
+        ...(seed === 0 ? { keepData: 0, keepNames: 0 } : {}),
+      });
+      await using copy = await open(COPY, { ...SMALL, fs: survivor, create: false });
+      assert.equal(await copy.getText("a"), "1");
+    }
+  });
+}
+
 Deno.test("whichever call of a checkpoint fails, the store goes on, and the copy is whole or none", async () => {
   let failures = 0;
   let skip = 0;

@@ -207,3 +207,30 @@ Deno.test("the version of a write that was lost is not given again once its log 
   await using store = await open(DIR, { ...SMALL, fs: twice });
   assert(await store.put("c", "3") > lost);
 });
+
+for (
+  const [name, ask] of [
+    ["delete()", (store: Store) => store.delete("a")],
+    ["update()", (store: Store) => store.update("a", () => undefined)],
+    ["a delete() that waits for its key", async (store: Store) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const update = store.update("a", () => promise.then(() => undefined), {
+        durability: "memory",
+      });
+      const waiting = store.delete("a");
+      resolve();
+      await update;
+      return await waiting;
+    }],
+  ] as const
+) {
+  Deno.test(`${name} of a key that is missing resolves once that survives`, async () => {
+    const fs = new MemFs();
+    await using store = await open(DIR, { ...SMALL, fs });
+    await store.put("a", "1");
+    assert.equal(await store.delete("a", { durability: "memory" }), true);
+    assert(!(await ask(store)));
+    await using survivor = await open(DIR, { ...SMALL, fs: fs.crashClone({ keep: "synced" }) });
+    assert.equal(await survivor.getText("a"), undefined);
+  });
+}

@@ -197,6 +197,19 @@ testStore("a codec of the user's: deflate, also for what waits for memory", asyn
   assert.deepEqual((await store.verify()).problems, []);
 });
 
+testStore(
+  "deflate: a value that fits into no slab even so is stored as it is",
+  async ({ open }) => {
+    const value = new Uint8Array([...noise(200_000, 1), ...new Uint8Array(200_000)]);
+    await using store = await open({ codecs: [deflate()], compression: "deflate" });
+    await store.put("large", value);
+    assert.deepEqual(await store.get("large"), value);
+    assert.deepEqual(store.getSync("large"), value);
+    const [entry] = await collect(store.list());
+    assert.deepEqual([entry!.size, entry!.storedSize], [value.length, value.length]);
+  },
+);
+
 testStore("a value that does not decompress is CORRUPT, with its place", async (place) => {
   const liar: Codec = {
     name: "liar",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Store } from "../mod.ts";
-import { failsWith, noise, placeOn, testStore, text } from "./_support.ts";
+import { bytes, failsWith, noise, placeOn, testStore, text } from "./_support.ts";
 import { MemFs } from "../vfs/mod.ts";
 
 /** Fills every slab: until the disk gets a turn, writes wait for memory. */
@@ -136,6 +136,57 @@ testStore(
     }
   },
 );
+
+testStore("a batch that waits for one of its keys lets go of the others", async ({ open }) => {
+  await using store = await open();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const update = store.update("a", () => promise.then(() => "1"));
+  const keys = ["before", "a", "behind"];
+  const batch = store.batch(keys.map((key) => ({ type: "put", key, value: "2" }) as const));
+  resolve();
+  await Promise.all([update, batch]);
+  for (const key of keys) {
+    const put = store.put(key, "3");
+    assert.equal(store.stats().waitingWrites, 0, `${key} is not free`);
+    await put;
+  }
+});
+
+testStore("a value that waits for memory is nobody's but the store's", async ({ open }) => {
+  await using store = await open();
+  const fillers = fillMemory(store);
+  const [mine, updated] = [noise(5000, 2), noise(5000, 3)];
+  const writes: Promise<unknown>[] = [
+    store.put("put", mine),
+    store.batch([{ type: "put", key: "batch", value: mine }]),
+  ];
+  mine.fill(0);
+  for (const key of ["put", "batch"]) {
+    const shown = store.getSync(key)!;
+    assert.deepEqual(shown, noise(5000, 2));
+    shown.fill(0);
+  }
+  const key = bytes("put");
+  const entry = store.getEntry(key);
+  key.fill(0);
+  let isCalled = false;
+  writes.push(store.update("update", () => {
+    isCalled = true;
+    return updated;
+  }));
+  // Without a turn of the event loop no worker is heard, so it comes to wait as the others do.
+  for (let i = 0; i < 1000 && !isCalled; i++) await undefined;
+  for (let i = 0; i < 100; i++) await undefined;
+  assert(isCalled);
+  updated.fill(0);
+  await Promise.all([...fillers, ...writes]);
+  assert.deepEqual((await entry)?.value, noise(5000, 2));
+  assert.deepEqual(await store.getMany(["put", "batch", "update"]), [
+    noise(5000, 2),
+    noise(5000, 2),
+    noise(5000, 3),
+  ]);
+});
 
 testStore("a write beyond maxWaitingBytes is refused with BUSY, at once", async (place) => {
   await using store = await place.open({ maxWaitingBytes: 64 * 1024 });

@@ -87,7 +87,7 @@ testStore(
     await using store = await place.open();
     await store.put("short", "12345");
     await store.put("long", noise(LARGE, 1));
-    for (const [key, size] of [["short", 5], ["long", LARGE]] as const) {
+    for (const [key, size] of [["short", 5], ["long", LARGE], ["missing", Infinity]] as const) {
       const wrong: [string, unknown][] = [
         ["options.offset", { offset: size + 1 }],
         ["options.offset", { offset: -1 }],

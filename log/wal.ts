@@ -1,5 +1,5 @@
 import { ArgumentError, FlagstoneError, refuseUnknown, show } from "../errors/mod.ts";
-import type { Lock } from "../vfs/mod.ts";
+import { fixedPath, type Lock } from "../vfs/mod.ts";
 import { recordSpace, SharedWriter, Word } from "../wal/mod.ts";
 import { LOG_KIND, openDirectory, writeBeginning } from "./identity.ts";
 import type { Durability } from "./log_parts.ts";
@@ -81,14 +81,15 @@ export class Wal<T = Uint8Array> implements AsyncDisposable {
    * @internal
    */
   static async openWith<T = Uint8Array>(
-    directory: string,
+    path: string,
     options: WalOptions<T> | undefined,
     makeHost: HostFactory | undefined,
   ): Promise<Wal<T>> {
-    if (typeof directory !== "string" || directory === "") {
-      throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
+    if (typeof path !== "string" || path === "") {
+      throw new ArgumentError("directory", `The directory must be a path: ${show(path)}`);
     }
     const resolved = resolveWalOptions(options);
+    const directory = fixedPath(resolved.fs, path);
     // The work below is synchronous; this makes every failure a rejection all the same.
     await Promise.resolve();
     const { fs, create } = resolved;

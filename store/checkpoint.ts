@@ -6,6 +6,7 @@ import {
   durableMkdirAll,
   exists,
   type File,
+  fixedPath,
   type Fs,
   joinPath,
   type Lock,
@@ -69,7 +70,7 @@ class Checkpoint {
   constructor(core: StoreCore, target: string, signal: AbortSignal | undefined) {
     this.#core = core;
     this.#fs = core.options.fs;
-    this.#target = target;
+    this.#target = fixedPath(core.options.fs, target);
     this.#signal = signal;
   }
 

@@ -6,7 +6,7 @@ import {
   startLog,
   STORE_KIND,
 } from "../log/mod.ts";
-import type { Lock } from "../vfs/mod.ts";
+import { fixedPath, type Lock } from "../vfs/mod.ts";
 import { recoverBlobs } from "./blob_recovery.ts";
 import { type Control, SlotWord } from "../wal/mod.ts";
 import { resolveCodecs, resolveCompression } from "./compression.ts";
@@ -26,7 +26,8 @@ import type { SalvagedFile } from "./stats_types.ts";
 
 /**
  * Opens the store in `directory`, creating it if there is none: reads the footers of its segments,
- * replays its log, cuts off what a crash tore. One owner at a time.
+ * replays its log, cuts off what a crash tore. One owner at a time. A relative path is made absolute,
+ * so that a later `Deno.chdir` changes nothing, if the program may read where it is.
  *
  * @throws {ArgumentError} for a wrong option, before anything is touched
  * @throws {FlagstoneError} `LOCKED` if the store is open elsewhere, in this process or another;
@@ -40,14 +41,15 @@ export async function open(directory: string, options?: OpenOptions): Promise<St
 
 /** As {@linkcode open}, with a host of the caller's choice. */
 export async function openWith(
-  directory: string,
+  path: string,
   options: OpenOptions | undefined,
   makeHost: HostFactory | undefined,
 ): Promise<Store> {
-  if (typeof directory !== "string" || directory === "") {
-    throw new ArgumentError("directory", `The directory must be a path: ${show(directory)}`);
+  if (typeof path !== "string" || path === "") {
+    throw new ArgumentError("directory", `The directory must be a path: ${show(path)}`);
   }
   const resolved = resolveOptions(options);
+  const directory = fixedPath(resolved.fs, path);
   const codecs = resolveCodecs(resolved.codecs);
   resolveCompression(resolved.compression, codecs);
   // The work below is synchronous; this makes every failure a rejection all the same.

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FlagstoneError, open, type OpenOptions, type Store } from "../mod.ts";
+import { Wal } from "../log/wal_mod.ts";
 import { openWith } from "../store/mod.ts";
 import { FaultFs, type Fs, MemFs, serveFs } from "../vfs/mod.ts";
 import { InlineHost, WorkerHost } from "../workers/mod.ts";
@@ -290,3 +291,38 @@ Deno.test("a stalled disk rejects what waits with STALLED instead of waiting for
   await failsWith("STALLED", store.put("b", "1"));
   assert.equal(text(store.getSync("a")), "1");
 });
+
+Deno.test("a store with a relative path stays where it is when the program changes its directory", () =>
+  inTempDir(async (dir) => {
+    // Its next log took the place of that of another store, with all that was in it.
+    const home = Deno.cwd();
+    const fill = async (store: Store) => {
+      for (let i = 0; i < 60; i++) {
+        await store.put(`k${i}`, noise(4000, i), { durability: "written" });
+      }
+    };
+    for (const name of ["one", "two"]) Deno.mkdirSync(`${dir}/${name}`);
+    try {
+      Deno.chdir(`${dir}/two`);
+      const other = await open("data", SMALL);
+      await fill(other);
+      await other.close();
+      Deno.chdir(`${dir}/one`);
+      const store = await open("./data", SMALL);
+      const log = await Wal.open("log", { segmentBytes: 64 * 1024 });
+      assert.equal(store.directory, `${Deno.cwd()}/data`);
+      Deno.chdir(`${dir}/two`);
+      await fill(store);
+      for (let i = 0; i < 60; i++) await log.append(noise(4000, i), { durability: "written" });
+      assert.deepEqual(await store.get("k1"), noise(4000, 1));
+      await Promise.all([store.close(), log.close()]);
+    } finally {
+      Deno.chdir(home);
+    }
+    assert.deepEqual([...Deno.readDirSync(`${dir}/two`)].map(({ name }) => name), ["data"]);
+    for (const name of ["one", "two"]) {
+      await using store = await open(`${dir}/${name}/data`, SMALL);
+      assert.equal(store.stats().keys, 60);
+      assert.deepEqual((await store.verify()).problems, []);
+    }
+  }));

@@ -90,7 +90,7 @@ export {
 export { withLogging } from "./logging.ts";
 export { MemFs } from "./mem_fs.ts";
 export type { MemCrashOptions, MemFsOptions, SyncKind } from "./mem_options.ts";
-export { baseName, dirName, joinPath, normalizePath, syncDirectory } from "./paths.ts";
+export { baseName, dirName, fixedPath, joinPath, normalizePath, syncDirectory } from "./paths.ts";
 export { ProxyFs } from "./proxy_fs.ts";
 export { fsFromSpec } from "./spec.ts";
 export { type SyncingOptions, withSyncing } from "./syncing_files.ts";

@@ -1,5 +1,6 @@
 import { encodeBlobReference } from "../blobs/mod.ts";
 import { valueHeader } from "../codec/mod.ts";
+import { FlagstoneError } from "../errors/mod.ts";
 import type { Slab } from "../memtable/mod.ts";
 import {
   fillRecord,
@@ -66,9 +67,41 @@ export class Appender {
 
   /**
    * Fills the record of the key in `keys`, whose flags must be those of the record, and points the
-   * index to it. `expiresAt` is 0 for a value that does not. Returns the record's length.
+   * index to it. `expiresAt` is 0 for a value that does not. Returns the record's length. If it throws
+   * (there is no memory for the index), the log has failed.
    */
   fill(
+    slab: Slab,
+    offset: number,
+    kind: number,
+    flags: number,
+    value: Uint8Array | undefined,
+    expiresAt: number,
+  ): number {
+    try {
+      return this.#fill(slab, offset, kind, flags, value, expiresAt);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** The place of a record is taken, and stays empty: nothing behind it could ever become durable. */
+  #failed(cause: unknown): FlagstoneError {
+    const { directory, durableLog, log } = this.#core;
+    const failure = new FlagstoneError(
+      "WRITE_FAILED",
+      `Cannot write to the store in ${directory}: ${cause}. It takes no more writes, reads go on; ` +
+        `reopen it.`,
+      { path: directory, cause },
+    );
+    if (log === durableLog) {
+      log.control.fail(failure);
+      log.ring();
+    }
+    return failure;
+  }
+
+  #fill(
     slab: Slab,
     offset: number,
     kind: number,

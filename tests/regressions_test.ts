@@ -293,3 +293,35 @@ Deno.test("a program without permission for the parent can still create its stor
   await store.put("a", "1");
   assert.deepEqual((await collect(store.list())).length, 1);
 });
+
+for (const how of ["put", "batch"] as const) {
+  Deno.test(`a ${how} for which the index has no memory fails the store, and blocks nobody`, async () => {
+    // Its place in the log stayed empty: every later write waited for ever, and so did close.
+    const fs = new MemFs();
+    const store = await placeOn(fs, "/store").open();
+    await store.put("before", "1");
+    const write = (i: number) =>
+      how === "put"
+        ? store.put(`key:${i}`, "2", { durability: "memory" })
+        : store.batch([{ type: "put", key: `key:${i}`, value: "2" }], { durability: "memory" });
+    const { SharedArrayBuffer } = globalThis;
+    globalThis.SharedArrayBuffer = class {
+      constructor() {
+        throw new RangeError("no memory");
+      }
+    } as unknown as typeof SharedArrayBuffer;
+    try {
+      await failsWith("WRITE_FAILED", async () => {
+        for (let i = 0; i < 1_000_000; i++) await write(i);
+      });
+    } finally {
+      globalThis.SharedArrayBuffer = SharedArrayBuffer;
+    }
+    await failsWith("WRITE_FAILED", store.put("after", "3"));
+    assert.equal(await store.getText("key:0"), "2");
+    await failsWith("WRITE_FAILED", store.close());
+    await using reopened = await placeOn(fs, "/store").open();
+    assert.equal(await reopened.getText("before"), "1");
+    assert.deepEqual((await reopened.verify()).problems, []);
+  });
+}

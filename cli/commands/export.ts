@@ -110,20 +110,16 @@ class ExportJob {
     }
     const value = size > STREAMED_BYTES ? this.#store.stream(key) : await this.#store.get(key);
     if (value === undefined) return; // Deleted since it was listed.
-    let path: string | undefined;
     try {
-      path = this.#place(relative);
+      const path = this.#place(relative);
       if (path === undefined) {
         return this.#leaveOut(showKey(key), "a symbolic link leads out of the folder");
       }
       if (this.#overwrite) unlink(path);
-      await Deno.writeFile(path, value, { createNew: true });
+      await writeNew(path, value);
     } catch (error) {
       // A value that cannot be read is not of this file alone.
-      if (error instanceof FlagstoneError) {
-        if (path !== undefined) unlink(path);
-        throw error;
-      }
+      if (error instanceof FlagstoneError) throw error;
       return this.#leaveOut(showKey(key), failureOf(error).message);
     }
     this.#progress.add(size);
@@ -162,6 +158,24 @@ class ExportJob {
   #leaveOut(key: string, reason: string): void {
     this.leftOut++;
     this.#progress.warn(`left out: ${key}: ${reason}`);
+  }
+}
+
+/** Makes a file of `value`, all of it or none: a part would be taken for the whole, also by the next export. */
+async function writeNew(
+  path: string,
+  value: Uint8Array | ReadableStream<Uint8Array>,
+): Promise<void> {
+  const file = await Deno.open(path, { write: true, createNew: true });
+  try {
+    for await (const part of value instanceof Uint8Array ? [value] : value) {
+      for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
+    }
+  } catch (error) {
+    unlink(path);
+    throw error;
+  } finally {
+    file.close();
   }
 }
 

@@ -67,6 +67,31 @@ Deno.test("export() of a value that is damaged ends with an error, and leaves no
   });
 });
 
+Deno.test("export() to a disk that is full leaves no part of a file, and the next one writes it", async () => {
+  await withFolder(async (folder) => {
+    const store = `${folder}/store`;
+    writeFiles(`${folder}/in`, { "small": bytes("1"), "large": noise(20_000_000) });
+    assert.equal((await run(["import", store, `${folder}/in`])).exitCode, ExitCode.ok);
+    const args = ["export", store, `${folder}/out`];
+    const { write } = Deno.FsFile.prototype;
+    Deno.FsFile.prototype.write = async function (part) {
+      const info = await this.stat();
+      if (info.size > 4_000_000) throw new Error("No space left on device (os error 28)");
+      return await write.call(this, part.subarray(0, 1_000_000));
+    };
+    try {
+      const { exitCode, stderr } = await run(args);
+      assert.equal(exitCode, ExitCode.incomplete);
+      assert.match(stderr, /large: No space left/);
+    } finally {
+      Deno.FsFile.prototype.write = write;
+    }
+    assert.deepEqual(Object.keys(readFiles(`${folder}/out`)), ["small"]);
+    await run(args);
+    assert.deepEqual(readFiles(`${folder}/out`), readFiles(`${folder}/in`));
+  });
+});
+
 Deno.test("import() and export() with --prefix are each other's reverse", async () => {
   await withFolder(async (folder) => {
     const store = `${folder}/store`;

@@ -129,6 +129,8 @@ testStore(
       assert.deepEqual((await copy.verify()).problems, []);
     }
     assert(older > 0, "none was made before the overwriting");
+    await store.close();
+    assert.deepEqual(blobsOf(place), [], "a checkpoint that is done keeps files of large values");
   },
 );
 

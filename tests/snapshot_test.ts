@@ -234,6 +234,35 @@ testStore(
 );
 
 testStore(
+  "what is overwritten before the compaction under way comes to it is kept for a snapshot",
+  async (place) => {
+    await using store = await place.open(MANUAL);
+    // Many sources of one job, so that looking at them takes several turns of the event loop.
+    const values = new Map<string, Uint8Array>();
+    const all = Array.from({ length: 8000 }, (_, i) => keyOf(i));
+    for (let at = 0; at < all.length; at += 400) {
+      const keys = all.slice(at, at + 400);
+      await store.batch(keys.map((key, i) => ({ type: "put", key, value: noise(60, at + i) })));
+    }
+    const kept = all.filter((_, i) => i % 20 === 0);
+    for (const key of kept) values.set(key, noise(60, all.indexOf(key)));
+    await store.batch(
+      all.filter((_, i) => i % 20 !== 0).map((key) => ({ type: "delete", key })),
+    );
+    using snapshot = store.snapshot();
+    let isDone = false;
+    const compacting = store.compact().finally(() => isDone = true);
+    // From the end on, a segment after the other: the compaction begins with the first ones.
+    for (let at = kept.length - 1; at >= 0 && !isDone; at -= 30) {
+      await store.put(kept[at]!, "new", { durability: "memory" });
+      await turn();
+    }
+    await compacting;
+    await shows(snapshot, values);
+  },
+);
+
+testStore(
   "a snapshot does not see what the store had lost before, wherever the clock goes",
   async (place) => {
     let now = 1e12;

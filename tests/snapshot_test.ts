@@ -237,18 +237,20 @@ testStore(
   "what is overwritten before the compaction under way comes to it is kept for a snapshot",
   async (place) => {
     await using store = await place.open(MANUAL);
-    // Many sources of one job, so that looking at them takes several turns of the event loop.
-    const values = new Map<string, Uint8Array>();
+    // Many sources of one job, so that looking at them takes several turns of the event loop; and in
+    // each of them deletes of what the one before it has.
     const all = Array.from({ length: 8000 }, (_, i) => keyOf(i));
-    for (let at = 0; at < all.length; at += 400) {
-      const keys = all.slice(at, at + 400);
-      await store.batch(keys.map((key, i) => ({ type: "put", key, value: noise(60, at + i) })));
-    }
     const kept = all.filter((_, i) => i % 20 === 0);
-    for (const key of kept) values.set(key, noise(60, all.indexOf(key)));
-    await store.batch(
-      all.filter((_, i) => i % 20 !== 0).map((key) => ({ type: "delete", key })),
-    );
+    const values = new Map(kept.map((key) => [key, noise(60, all.indexOf(key))]));
+    let older: string[] = [];
+    for (let at = 0; at <= all.length; at += 400) {
+      const keys = all.slice(at, at + 400);
+      await store.batch([
+        ...keys.map((key, i) => ({ type: "put", key, value: noise(60, at + i) }) as const),
+        ...older.map((key) => ({ type: "delete", key }) as const),
+      ]);
+      older = keys.filter((key) => !values.has(key));
+    }
     using snapshot = store.snapshot();
     let isDone = false;
     const compacting = store.compact().finally(() => isDone = true);
@@ -259,6 +261,11 @@ testStore(
     }
     await compacting;
     await shows(snapshot, values);
+    // A segment that stays for the snapshot has values whose deletes must stay as well.
+    await store.close();
+    await using again = await place.open(MANUAL);
+    const left = await collect(again.list());
+    assert.deepEqual(left.map(({ key }) => key), kept);
   },
 );
 

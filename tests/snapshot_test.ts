@@ -230,44 +230,60 @@ testStore(
     await shows(snapshot, values);
     await store.compact();
     await shows(snapshot, values);
+    snapshot[Symbol.dispose]();
+    await store.compact();
+    const { liveBytes, deadBytes, snapshotEntries } = store.stats();
+    assert.equal(snapshotEntries, 0);
+    assert(deadBytes <= liveBytes / 10, `${deadBytes} dead bytes stay, beside ${liveBytes}`);
   },
 );
 
+for (const ending of ["close", "dispose"]) {
 testStore(
-  "what is overwritten before the compaction under way comes to it is kept for a snapshot",
-  async (place) => {
-    await using store = await place.open(MANUAL);
-    // Many sources of one job, so that looking at them takes several turns of the event loop; and in
-    // each of them deletes of what the one before it has.
-    const all = Array.from({ length: 8000 }, (_, i) => keyOf(i));
-    const kept = all.filter((_, i) => i % 20 === 0);
-    const values = new Map(kept.map((key) => [key, noise(60, all.indexOf(key))]));
-    let older: string[] = [];
-    for (let at = 0; at <= all.length; at += 400) {
-      const keys = all.slice(at, at + 400);
-      await store.batch([
-        ...keys.map((key, i) => ({ type: "put", key, value: noise(60, at + i) }) as const),
-        ...older.map((key) => ({ type: "delete", key }) as const),
-      ]);
-      older = keys.filter((key) => !values.has(key));
-    }
-    using snapshot = store.snapshot();
-    let isDone = false;
-    const compacting = store.compact().finally(() => isDone = true);
-    // From the end on, a segment after the other: the compaction begins with the first ones.
-    for (let at = kept.length - 1; at >= 0 && !isDone; at -= 30) {
-      await store.put(kept[at]!, "new", { durability: "memory" });
-      await turn();
-    }
-    await compacting;
-    await shows(snapshot, values);
-    // A segment that stays for the snapshot has values whose deletes must stay as well.
-    await store.close();
-    await using again = await place.open(MANUAL);
-    const left = await collect(again.list());
-    assert.deepEqual(left.map(({ key }) => key), kept);
-  },
-);
+    `what is overwritten before the compaction under way comes to it is kept for a snapshot, then ${ending}`,
+    async (place) => {
+      await using store = await place.open(MANUAL);
+      // Many sources of one job, so that looking at them takes several turns of the event loop; and in
+      // each of them deletes of what the one before it has.
+      const all = Array.from({ length: 8000 }, (_, i) => keyOf(i));
+      const kept = all.filter((_, i) => i % 20 === 0);
+      const values = new Map(kept.map((key) => [key, noise(60, all.indexOf(key))]));
+      let older: string[] = [];
+      for (let at = 0; at <= all.length; at += 400) {
+        const keys = all.slice(at, at + 400);
+        await store.batch([
+          ...keys.map((key, i) => ({ type: "put", key, value: noise(60, at + i) }) as const),
+          ...older.map((key) => ({ type: "delete", key }) as const),
+        ]);
+        older = keys.filter((key) => !values.has(key));
+      }
+      using snapshot = store.snapshot();
+      let isDone = false;
+      const compacting = store.compact().finally(() => isDone = true);
+      // From the end on, a segment after the other: the compaction begins with the first ones.
+      for (let at = kept.length - 1; at >= 0 && !isDone; at -= 30) {
+        await store.put(kept[at]!, "new", { durability: "memory" });
+        await turn();
+      }
+      await compacting;
+      await shows(snapshot, values);
+      if (ending === "dispose") {
+        // Nothing is needed any more, wherever it was moved meanwhile.
+        snapshot[Symbol.dispose]();
+        await store.batch(kept.map((key) => ({ type: "put", key, value: "new" })));
+        await store.compact();
+        const { liveBytes, deadBytes } = store.stats();
+        assert(deadBytes <= liveBytes / 10, `${deadBytes} dead bytes stay, beside ${liveBytes}`);
+      }
+      // A segment that stays for the snapshot has values whose deletes must stay as well.
+      await store.close();
+      await using again = await place.open(MANUAL);
+      const left = await collect(again.list());
+      assert.deepEqual(left.map(({ key }) => key), kept);
+    },
+  );
+}
+}
 
 testStore(
   "a snapshot does not see what the store had lost before, wherever the clock goes",

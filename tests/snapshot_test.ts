@@ -239,7 +239,7 @@ testStore(
 );
 
 for (const ending of ["close", "dispose"]) {
-testStore(
+  testStore(
     `what is overwritten before the compaction under way comes to it is kept for a snapshot, then ${ending}`,
     async (place) => {
       await using store = await place.open(MANUAL);
@@ -282,7 +282,6 @@ testStore(
       assert.deepEqual(left.map(({ key }) => key), kept);
     },
   );
-}
 }
 
 testStore(

@@ -351,3 +351,34 @@ Deno.test("LogStore: wrong options and paths are refused before anything is made
   assert.throws(() => MemoryLogStore.from("text" as unknown as Uint8Array), wrong);
   assert.deepEqual(fs.list("/"), []);
 });
+
+Deno.test("a LogStore with a relative path stays where it is when the program changes its directory", () =>
+  inTempDir((dir) => {
+    // The file that took the place of the log was made where the program was: what came after was lost.
+    const home = Deno.cwd();
+    const kinds = {
+      file: (path: string) => FileLogStore.open(path),
+      segments: (path: string) => SegmentedLogStore.open(path, { segmentBytes: 10 }),
+    };
+    Deno.mkdirSync(`${dir}/elsewhere`);
+    try {
+      for (const [name, openAt] of Object.entries(kinds)) {
+        Deno.chdir(dir);
+        {
+          using log = openAt(name);
+          log.writeAt(bytesFrom(0, 40), 0);
+          log.sync();
+          Deno.chdir(`${dir}/elsewhere`);
+          log.truncateBefore(30);
+          log.writeAt(bytesFrom(40, 20), 40);
+          log.sync();
+        }
+        using log = openAt(`${dir}/${name}`);
+        assert.equal(log.length, 60);
+        assert.deepEqual(contentOf(log), bytesFrom(log.head, 60 - log.head));
+      }
+    } finally {
+      Deno.chdir(home);
+    }
+    assert.deepEqual([...Deno.readDirSync(`${dir}/elsewhere`)], []);
+  }));

@@ -5,6 +5,7 @@ import {
   durableMkdirAll,
   exists,
   type File,
+  fixedPath,
   type Fs,
   type Lock,
   syncDirectory,
@@ -59,7 +60,7 @@ const COPY_BYTES = 1024 * 1024;
  *   then the head stays. Dropping everything copies nothing.
  */
 export class FileLogStore implements LogStore {
-  /** The path that it was opened by. */
+  /** The path that it was opened by, made absolute. */
   readonly path: string;
   readonly #fs: Fs;
   readonly #state: LogStoreState;
@@ -104,9 +105,10 @@ export class FileLogStore implements LogStore {
    * for a later version of the format, and what the file system throws. A file that is refused is
    * not changed.
    */
-  static open(path: string, options: FileLogStoreOptions = {}): FileLogStore {
+  static open(at: string, options: FileLogStoreOptions = {}): FileLogStore {
     const { fs = new DenoFs(), preallocateBytes = DEFAULT_PREALLOCATE_BYTES } = options;
-    checkPathArgument("path", path);
+    checkPathArgument("path", at);
+    const path = fixedPath(fs, at);
     checkInteger("options.preallocateBytes", preallocateBytes, 0, MAX_LOG_LENGTH);
     const dir = dirName(path);
     durableMkdirAll(fs, dir);

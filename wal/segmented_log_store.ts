@@ -2,6 +2,7 @@ import { ArgumentError } from "../errors/mod.ts";
 import {
   DenoFs,
   durableMkdirAll,
+  fixedPath,
   type Fs,
   joinPath,
   type Lock,
@@ -57,7 +58,7 @@ const MAX_GAP_SEGMENTS = 4096;
  * - Opening reads the header of every file, and syncs it.
  */
 export class SegmentedLogStore implements LogStore {
-  /** The directory that it was opened by. */
+  /** The directory that it was opened by, made absolute. */
   readonly path: string;
   readonly #fs: Fs;
   readonly #state: LogStoreState;
@@ -105,9 +106,10 @@ export class SegmentedLogStore implements LogStore {
    * something else, `NEWER_FORMAT` for a later version of the format, and what the file system
    * throws. No file of a log that is refused is changed.
    */
-  static open(path: string, options: SegmentedLogStoreOptions = {}): SegmentedLogStore {
+  static open(at: string, options: SegmentedLogStoreOptions = {}): SegmentedLogStore {
     const { fs = new DenoFs(), segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
-    checkPathArgument("path", path);
+    checkPathArgument("path", at);
+    const path = fixedPath(fs, at);
     checkInteger("options.segmentBytes", segmentBytes, 1, MAX_LOG_LENGTH);
     durableMkdirAll(fs, path);
     const lock = lockLog(fs, joinPath(path, LOCK_NAME), path);

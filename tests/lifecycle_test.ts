@@ -292,6 +292,17 @@ Deno.test("a stalled disk rejects what waits with STALLED instead of waiting for
   assert.equal(text(store.getSync("a")), "1");
 });
 
+Deno.test("close() of a log that cannot be closed gives up the lock all the same", async () => {
+  const fs = new FaultFs(new MemFs());
+  const store = await placeOn(fs, "/store").open();
+  await store.put("a", "1");
+  fs.arm({ on: "close", path: /\.log$/, fault: { kind: "error", code: "IO" } });
+  await store.close();
+  fs.clear();
+  await using reopened = await placeOn(fs, "/store").open();
+  assert.equal(await reopened.getText("a"), "1");
+});
+
 Deno.test("a store with a relative path stays where it is when the program changes its directory", () =>
   inTempDir(async (dir) => {
     // Its next log took the place of that of another store, with all that was in it.

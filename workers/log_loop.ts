@@ -220,10 +220,14 @@ export class LogLoop implements Loop {
     return this.#disk.isWorthWaiting;
   }
 
-  /** Closes the log's file, without any sync. */
+  /** Closes the log's file, without any sync. Never throws: what was to be durable was synced before. */
   close(): void {
-    this.#file?.close();
-    this.#file = undefined;
+    try {
+      this.#closeFile();
+    } catch {
+      // Else nobody would give up the lock of the store.
+      this.#file = undefined;
+    }
   }
 
   /** Finds the slab with the oldest segment that is not all in its log. */
@@ -376,13 +380,18 @@ export class LogLoop implements Loop {
     return !(alone && control.exchange(this.#slot, SlotWord.syncAsked, asked, 0));
   }
 
+  #closeFile(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
   #lastSyncMs(): number {
     return Atomics.load(this.#control.words, Word.syncMicros) / 1000;
   }
 
   /** The segment is all in its log: the flush worker's turn. */
   #finish(): void {
-    this.close();
+    this.#closeFile();
     this.#control.set(this.#slot, SlotWord.state, SlotState.logged);
     this.#slot = -1;
     this.#control.ring(Word.flushDoorbell, Word.flushParked);

@@ -210,7 +210,6 @@ Deno.test("the version of a write that was lost is not given again once its log 
 
 for (
   const [name, ask] of [
-    ["delete()", (store: Store) => store.delete("a")],
     ["update()", (store: Store) => store.update("a", () => undefined)],
     ["a delete() that waits for its key", async (store: Store) => {
       const { promise, resolve } = Promise.withResolvers<void>();

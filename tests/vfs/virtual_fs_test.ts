@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FaultFs, type File, type Fs, MemFs, VirtualFs } from "../../vfs/mod.ts";
+import { FaultFs, type File, type Fs, InterceptFs, MemFs, VirtualFs } from "../../vfs/mod.ts";
 import {
   bytes,
   readAll,
@@ -152,6 +152,22 @@ Deno.test("N2: what was written is synced before its descriptor is closed", () =
   crowdOut(fs);
   assert.equal(text(readAll(memory.crashClone({ keep: "synced" }), "/a")), "new");
   a.close();
+});
+
+Deno.test("N2: what a syncTo() has not made durable is synced before its descriptor is closed", () => {
+  const memory = new MemFs();
+  const lazy = new InterceptFs("lazy", memory, {
+    call: (_operation, run) => run(),
+    callAsync: (_operation, run) => run(),
+    sync: ({ kind }, _file, run) => kind === "syncTo" ? false : run(),
+  });
+  const fs = new VirtualFs(lazy, { maxOpen: 1 });
+  writeSynced(memory, "/a", "old");
+  using a = fs.openReadWrite("/a");
+  a.writeAt(bytes("new"), 0);
+  assert.equal(a.syncTo(3), false);
+  crowdOut(fs);
+  assert.equal(text(readAll(memory.crashClone({ keep: "synced" }), "/a")), "new");
 });
 
 Deno.test("N2: a failed sync before an eviction is told by every later write and sync", () => {

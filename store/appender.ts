@@ -79,7 +79,39 @@ export class Appender {
     expiresAt: number,
   ): number {
     try {
-      return this.#fill(slab, offset, kind, flags, value, expiresAt);
+      const { keys, index, expiry, segments } = this.#core;
+      const { control } = this.#core.log;
+      const sequence = slab.baseSequence + offset;
+      const length = fillRecord(
+        slab.image,
+        offset,
+        kindAndFlags(kind, flags),
+        sequence,
+        control.get(slab.slot, SlotWord.synced),
+        keys.words,
+        keys.length,
+        value,
+        slab.salt,
+        expiresAt,
+      );
+      const { hash } = keys;
+      if (this.#core.snapshots.isOpen) this.#core.snapshots.save(hash);
+      const hadValue = kind === RecordKind.put
+        ? index.put(hash, sequence, slab.segment, offset, length, keys.flags)
+        : index.remove(hash);
+      if (hadValue) {
+        if (index.segment !== slab.segment) segments.live.lost(index.segment, index.length);
+        if ((index.flags & RecordFlag.external) !== 0) {
+          this.#core.blobs.kill(index.sequence, sequence);
+        }
+      }
+      if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
+      else if (hadValue && (index.flags & RecordFlag.expires) !== 0) {
+        expiry.forget(hash);
+      }
+      this.#core.writes++;
+      if (value !== undefined) this.#count(value, sequence);
+      return length;
     } catch (error) {
       throw this.#failed(error);
     }
@@ -99,49 +131,6 @@ export class Appender {
       log.ring();
     }
     return failure;
-  }
-
-  #fill(
-    slab: Slab,
-    offset: number,
-    kind: number,
-    flags: number,
-    value: Uint8Array | undefined,
-    expiresAt: number,
-  ): number {
-    const { keys, index, expiry, segments } = this.#core;
-    const { control } = this.#core.log;
-    const sequence = slab.baseSequence + offset;
-    const length = fillRecord(
-      slab.image,
-      offset,
-      kindAndFlags(kind, flags),
-      sequence,
-      control.get(slab.slot, SlotWord.synced),
-      keys.words,
-      keys.length,
-      value,
-      slab.salt,
-      expiresAt,
-    );
-    const { hash } = keys;
-    if (this.#core.snapshots.isOpen) this.#core.snapshots.save(hash);
-    const hadValue = kind === RecordKind.put
-      ? index.put(hash, sequence, slab.segment, offset, length, keys.flags)
-      : index.remove(hash);
-    if (hadValue) {
-      if (index.segment !== slab.segment) segments.live.lost(index.segment, index.length);
-      if ((index.flags & RecordFlag.external) !== 0) {
-        this.#core.blobs.kill(index.sequence, sequence);
-      }
-    }
-    if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
-    else if (hadValue && (index.flags & RecordFlag.expires) !== 0) {
-      expiry.forget(hash);
-    }
-    this.#core.writes++;
-    if (value !== undefined) this.#count(value, sequence);
-    return length;
   }
 
   /** Counts the value of the key in `keys`; one that is in a file of its own is known from now on. */

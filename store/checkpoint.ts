@@ -49,7 +49,8 @@ export async function makeCheckpoint(
     throw new ArgumentError("options.signal", message);
   }
   core.assertDurable();
-  return await core.exclusively(() => new Checkpoint(core, directory, signal).run());
+  const target = fixedPath(core.options.fs, directory);
+  return await core.exclusively(() => new Checkpoint(core, target, signal).run());
 }
 
 /**
@@ -70,7 +71,7 @@ class Checkpoint {
   constructor(core: StoreCore, target: string, signal: AbortSignal | undefined) {
     this.#core = core;
     this.#fs = core.options.fs;
-    this.#target = fixedPath(core.options.fs, target);
+    this.#target = target;
     this.#signal = signal;
   }
 

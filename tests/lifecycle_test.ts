@@ -2,7 +2,21 @@ import assert from "node:assert/strict";
 import { FlagstoneError, open, type OpenOptions, type Store } from "../mod.ts";
 import { Wal } from "../log/wal_mod.ts";
 import { openWith } from "../store/mod.ts";
-import { FaultFs, type Fs, MemFs, serveFs } from "../vfs/mod.ts";
+import {
+  DenoFs,
+  FaultFs,
+  fixedPath,
+  type Fs,
+  MemFs,
+  serveFs,
+  VirtualFs,
+  withDiskFull,
+  withDiskHealth,
+  withLogging,
+  withMetrics,
+  withSyncing,
+  withTracking,
+} from "../vfs/mod.ts";
 import { InlineHost, WorkerHost } from "../workers/mod.ts";
 import { failsWith, inTempDir, noise, placeOn, SMALL, testStore, text } from "./_support.ts";
 
@@ -335,5 +349,52 @@ Deno.test("a store with a relative path stays where it is when the program chang
       await using store = await open(`${dir}/${name}/data`, SMALL);
       assert.equal(store.stats().keys, 60);
       assert.deepEqual((await store.verify()).problems, []);
+    }
+  }));
+
+Deno.test("a store on a wrapped file system stays where it is when the program changes its directory", () =>
+  inTempDir(async (dir) => {
+    // Only the plain file system did: in a wrapper, the next log was made elsewhere.
+    const home = Deno.cwd();
+    const real = new DenoFs();
+    const wrapped: Record<string, Fs> = {
+      faults: new FaultFs(real),
+      twice: withMetrics(new VirtualFs(real, { maxOpen: 16 })),
+    };
+    const wrappers = [
+      withDiskFull(real, () => {}),
+      withDiskHealth(real),
+      withLogging(real, () => {}),
+      withSyncing(real),
+      withTracking(real),
+    ];
+    for (const fs of wrappers) assert.equal(fixedPath(fs, "data"), `${home}/data`, fs.name);
+    // In memory there are no such places.
+    assert.equal(fixedPath(withMetrics(new MemFs()), "data"), "data");
+    Deno.mkdirSync(`${dir}/elsewhere`);
+    try {
+      for (const [name, fs] of Object.entries(wrapped)) {
+        Deno.chdir(dir);
+        const store = await open(name, { ...SMALL, fs });
+        assert.equal(store.directory, `${Deno.cwd()}/${name}`);
+        // The second one waits for the first.
+        const copied = [store.checkpoint(`${name}-1`), store.checkpoint(`${name}-2`)];
+        Deno.chdir(`${dir}/elsewhere`);
+        await Promise.all(copied);
+        for (let i = 0; i < 60; i++) {
+          await store.put(`k${i}`, noise(4000, i), { durability: "memory" });
+        }
+        await store.close();
+      }
+    } finally {
+      Deno.chdir(home);
+    }
+    assert.deepEqual([...Deno.readDirSync(`${dir}/elsewhere`)], []);
+    for (const name of Object.keys(wrapped)) {
+      await using store = await open(`${dir}/${name}`, SMALL);
+      assert.equal(store.stats().keys, 60, name);
+      for (const number of [1, 2]) {
+        await using _copy = await open(`${dir}/${name}-${number}`, { ...SMALL, create: false });
+      }
     }
   }));

@@ -1,4 +1,5 @@
 import { failSync, isLosable, type LosableFile } from "./_lose_dirty.ts";
+import { fixedPath } from "./paths.ts";
 import type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";
 
 /** How a file came to be open. */
@@ -73,6 +74,10 @@ export abstract class ForwardFs implements Fs {
 
   diskUsage(path: string): DiskUsage {
     return this.inner.diskUsage(path);
+  }
+
+  absolutePath(path: string): string {
+    return fixedPath(this.inner, path);
   }
 }
 

@@ -1,11 +1,12 @@
 import { statfsSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { FlagstoneError } from "../errors/mod.ts";
 import { checkPath, fsError } from "./_check.ts";
 import { DenoDir } from "./_deno_dir.ts";
 import { denoError, isMissing, systemCode } from "./_deno_errors.ts";
 import { DenoFile, toFileInfo } from "./_deno_file.ts";
 import { takeDenoLock } from "./_deno_lock.ts";
-import { normalizePath } from "./paths.ts";
+import { joinPath, normalizePath } from "./paths.ts";
 import type { DiskUsage, File, FileInfo, Fs, FsSpec, Lock } from "./types.ts";
 
 /** How often a step that another process can spoil is tried again before it fails. */
@@ -177,6 +178,22 @@ export class DenoFs implements Fs {
         usedBytes: (blocks - bfree) * bsize,
       };
     });
+  }
+
+  /**
+   * See {@linkcode Fs.absolutePath}. A program that may not know where it is stays there, it is hoped:
+   * then, and if its directory is gone, a relative path stays as it is.
+   */
+  absolutePath(path: string): string {
+    if (path === "" || isAbsolute(path)) return path;
+    // Asked first: else the user would be asked.
+    const { state } = Deno.permissions.querySync({ name: "read", path: "." });
+    if (state !== "granted") return path;
+    try {
+      return joinPath(Deno.cwd(), path);
+    } catch {
+      return path;
+    }
   }
 
   #openReadWrite(path: string, create: boolean): File {

@@ -174,6 +174,11 @@ export class FaultFs implements Fs {
     return this.#fs.diskUsage(path);
   }
 
+  /** See {@linkcode Fs.absolutePath}. Never fails. */
+  absolutePath(path: string): string {
+    return this.#fs.absolutePath(path);
+  }
+
   get #hooks(): InterceptHooks {
     return {
       call: (operation, run) => {

@@ -1,5 +1,6 @@
 import { Channel, type ChannelRequest } from "./_channel.ts";
 import { closedError, fsError } from "./_check.ts";
+import { fixedPath } from "./paths.ts";
 import type { File, Fs, FsSpec, Lock } from "./types.ts";
 
 /** How {@linkcode serveFs} serves; all of it may be left out. */
@@ -139,6 +140,8 @@ class Server implements FsServer {
         return this.#fs.stat(first);
       case "diskUsage":
         return this.#fs.diskUsage(first);
+      case "absolutePath":
+        return fixedPath(this.#fs, first);
       default:
         throw unknownMethod({ method, args });
     }

@@ -1,5 +1,6 @@
 import { failSync, isLosable, type LosableFile } from "./_lose_dirty.ts";
 import type { FsOperation, FsOperationKind } from "./operations.ts";
+import { fixedPath } from "./paths.ts";
 import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 
 /**
@@ -113,6 +114,11 @@ export class InterceptFs implements Fs {
   /** See {@linkcode Fs.diskUsage}. */
   diskUsage(path: string): DiskUsage {
     return this.#hooks.call({ kind: "diskUsage", path }, () => this.#inner.diskUsage(path));
+  }
+
+  /** See {@linkcode Fs.absolutePath}. No hook is called: nothing is asked of the disk. */
+  absolutePath(path: string): string {
+    return fixedPath(this.#inner, path);
   }
 
   #open(operation: FsOperation, open: () => File): File {

@@ -1,4 +1,3 @@
-import { isAbsolute } from "node:path";
 import { closing } from "./_closing.ts";
 import type { Fs } from "./types.ts";
 
@@ -41,22 +40,9 @@ export function baseName(path: string): string {
   return normal === "/" ? "/" : normal.slice(normal.lastIndexOf("/") + 1);
 }
 
-/**
- * `path` as it is now, wherever the program goes (`Deno.chdir`) while something there is in use: a
- * relative path would lead its threads to other files from then on. Other file systems than that of
- * Deno itself have no such place, and a program that may not know where it is stays there, it is hoped.
- */
+/** `path` as it is now on `fs`, wherever the program goes: see {@linkcode Fs.absolutePath}. */
 export function fixedPath(fs: Fs, path: string): string {
-  if (fs.spec?.kind !== "deno" || path === "" || isAbsolute(path)) return path;
-  // Asked first: else the user would be asked.
-  const { state } = Deno.permissions.querySync({ name: "read", path: "." });
-  if (state !== "granted") return path;
-  try {
-    return joinPath(Deno.cwd(), path);
-  } catch {
-    // The directory is gone.
-    return path;
-  }
+  return fs.absolutePath?.(path) ?? path;
 }
 
 /**

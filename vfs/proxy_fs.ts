@@ -104,6 +104,11 @@ export class ProxyFs implements Fs {
     return this.#call("diskUsage", [path]) as DiskUsage;
   }
 
+  /** See {@linkcode Fs.absolutePath}. */
+  absolutePath(path: string): string {
+    return this.#call("absolutePath", [path]) as string;
+  }
+
   readonly #call: Call = (method, args) => {
     for (const path of args) if (typeof path === "string") checkPath(method, path);
     return this.#channel.call({ method, args });

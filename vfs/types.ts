@@ -170,4 +170,11 @@ export interface Fs {
 
   /** Space on the file system that holds `path`; `UNSUPPORTED` where nobody knows. */
   diskUsage(path: string): DiskUsage;
+
+  /**
+   * `path` as it is now, wherever the program goes (`Deno.chdir`) while something there is in use.
+   * Absent where a relative path always leads to the same place; a wrapper asks what it wraps, or a
+   * relative path leads elsewhere after such a move.
+   */
+  absolutePath?(path: string): string;
 }

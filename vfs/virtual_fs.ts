@@ -1,6 +1,6 @@
 import { checkExtent, closedError, fsError } from "./_check.ts";
 import { type Descriptor, DescriptorCache } from "./_descriptors.ts";
-import { normalizePath } from "./paths.ts";
+import { fixedPath, normalizePath } from "./paths.ts";
 import type { DiskUsage, File, FileInfo, Fs, Lock } from "./types.ts";
 
 /** How a {@linkcode VirtualFs} is made. */
@@ -131,6 +131,11 @@ export class VirtualFs implements Fs {
   /** See {@linkcode Fs.diskUsage}. */
   diskUsage(path: string): DiskUsage {
     return this.#inner.diskUsage(path);
+  }
+
+  /** See {@linkcode Fs.absolutePath}. */
+  absolutePath(path: string): string {
+    return fixedPath(this.#inner, path);
   }
 
   #handle(path: string, inner: File, open: Descriptor["open"]): File {

@@ -33,7 +33,7 @@ import type { SalvagedFile } from "./stats_types.ts";
  * @throws {FlagstoneError} `LOCKED` if the store is open elsewhere, in this process or another;
  * `NOT_A_STORE` if the directory holds something else; `NOT_FOUND` if it is missing and `create` is
  * false; `CORRUPT` if something that was durable is damaged, with `path` and `offset`;
- * `NEWER_FORMAT`; `PERMISSION`, `READ_ONLY`, `NO_SPACE`, `IO` as the file system has it
+ * `NEWER_FORMAT`; `NOT_A_DIRECTORY`, `PERMISSION`, `READ_ONLY`, `NO_SPACE`, `IO` as the file system has it
  */
 export async function open(directory: string, options?: OpenOptions): Promise<Store> {
   return await openWith(directory, options, undefined);

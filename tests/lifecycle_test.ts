@@ -398,3 +398,18 @@ Deno.test("a store on a wrapped file system stays where it is when the program c
       }
     }
   }));
+
+Deno.test("open() of a path with .. behind a symbolic link makes nothing elsewhere", () =>
+  inTempDir(async (dir) => {
+    // The directory was made where the link leads, and its files were then looked for beside the link.
+    Deno.mkdirSync(`${dir}/far/away`, { recursive: true });
+    Deno.symlinkSync(`${dir}/far/away`, `${dir}/link`);
+    const store = await open(`${dir}/link/../data`, SMALL);
+    assert.equal(store.directory, `${dir}/data`);
+    await store.put("a", "1");
+    await store.checkpoint(`${dir}/link/../copy/`);
+    await store.close();
+    assert.deepEqual([...Deno.readDirSync(`${dir}/far`)].map(({ name }) => name), ["away"]);
+    await using copy = await open(`${dir}/copy`, SMALL);
+    assert.equal(await copy.getText("a"), "1");
+  }));

@@ -40,9 +40,12 @@ export function baseName(path: string): string {
   return normal === "/" ? "/" : normal.slice(normal.lastIndexOf("/") + 1);
 }
 
-/** `path` as it is now on `fs`, wherever the program goes: see {@linkcode Fs.absolutePath}. */
+/**
+ * `path` as it is now on `fs`, wherever the program goes (see {@linkcode Fs.absolutePath}), in its one
+ * spelling: for what lies below is joined by the letters, and must not be elsewhere than it.
+ */
 export function fixedPath(fs: Fs, path: string): string {
-  return fs.absolutePath?.(path) ?? path;
+  return normalizePath(fs.absolutePath?.(path) ?? path);
 }
 
 /**

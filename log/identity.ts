@@ -161,18 +161,24 @@ function readIdentity(fs: Fs, directory: string, kind: DirectoryKind): Identity 
   return identityOf(bytes);
 }
 
+/**
+ * Writes the file anew that makes a directory a store. `error` is `CORRUPT`, or `NOT_A_STORE` if not even
+ * the first bytes are those of such a file. False if that cannot be: then `error` is thrown.
+ */
+export type RepairIdentity = (error: FlagstoneError) => boolean;
+
 function readOrRepair(
   fs: Fs,
   directory: string,
   kind: DirectoryKind,
-  repair: (() => void) | undefined,
+  repair: RepairIdentity | undefined,
 ): Identity {
   try {
     return readIdentity(fs, directory, kind);
   } catch (error) {
-    const isDamaged = error instanceof FlagstoneError && error.code === "CORRUPT";
-    if (!isDamaged || repair === undefined) throw error;
-    repair();
+    const isDamaged = error instanceof FlagstoneError &&
+      (error.code === "CORRUPT" || error.code === "NOT_A_STORE");
+    if (!isDamaged || repair === undefined || !repair(error)) throw error;
     return readIdentity(fs, directory, kind);
   }
 }
@@ -241,14 +247,14 @@ function lockDirectory(fs: Fs, directory: string, kind: DirectoryKind): Lock {
 /**
  * Locks the directory of an existing `kind`, or makes it one if `create` says so. Throws
  * `NOT_A_STORE`, `NOT_FOUND`, `LOCKED`, `CORRUPT`, `NEWER_FORMAT`, or what the file system has. If the
- * file that makes it one is `CORRUPT`, `repair` is called, if given, with the lock held.
+ * file that makes it one is damaged, `repair` is called, if given, with the lock held.
  */
 export function openDirectory(
   fs: Fs,
   directory: string,
   kind: DirectoryKind,
   create: boolean,
-  repair?: () => void,
+  repair?: RepairIdentity,
 ): { identity: Identity; lock: Lock; isNew: boolean } {
   const exists = holdsOne(fs, directory, kind);
   if (!exists && !create) {

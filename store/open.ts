@@ -57,7 +57,11 @@ export async function openWith(
   const { fs, create, onCorruption } = resolved;
   const isSalvage = onCorruption === "salvage";
   const repaired: SalvagedFile[] = [];
-  const repair = isSalvage ? () => repaired.push(salvageIdentity(fs, directory)) : undefined;
+  const repair = (error: FlagstoneError) => {
+    const file = isSalvage ? salvageIdentity(fs, directory, error) : undefined;
+    if (file !== undefined) repaired.push(file);
+    return file !== undefined;
+  };
   const { identity, lock } = openDirectory(fs, directory, STORE_KIND, create, repair);
   try {
     const salvaged = isSalvage ? [...repaired, ...new Salvage(fs, directory, identity).run()] : [];

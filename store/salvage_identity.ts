@@ -1,3 +1,4 @@
+import type { FlagstoneError } from "../errors/mod.ts";
 import { rewriteIdentity, STORE_KIND } from "../log/mod.ts";
 import { type Fs, joinPath, readFile, syncDirectory } from "../vfs/mod.ts";
 import { FILE_HEADER_BYTES, parseFileName, readFileHeader, STORE_ID_BYTES } from "../wal/mod.ts";
@@ -9,8 +10,17 @@ import type { SalvagedFile } from "./stats_types.ts";
  * Writes the STORE file anew, which is damaged: the id of the store is in every log and segment, and
  * nothing on disk depends on the secret but the image of the index, which goes first. What a clear said
  * is lost; its files are gone, as a rule. The old file is copied aside, so that there is one at every moment.
+ *
+ * `error` says how it is damaged. If it is `NOT_A_STORE`, and no other file is of a store, the directory
+ * may be somebody else's: then nothing is done.
  */
-export function salvageIdentity(fs: Fs, directory: string): SalvagedFile {
+export function salvageIdentity(
+  fs: Fs,
+  directory: string,
+  error: FlagstoneError,
+): SalvagedFile | undefined {
+  const foundId = commonId(fs, directory);
+  if (error.code === "NOT_A_STORE" && foundId === undefined) return undefined;
   const path = joinPath(directory, STORE_KIND.file);
   const movedTo = path + ASIDE_SUFFIX;
   {
@@ -21,7 +31,7 @@ export function salvageIdentity(fs: Fs, directory: string): SalvagedFile {
   // The hashes in it are of keys with the secret that is lost.
   fs.removeAll(joinPath(directory, INDEX_FILE));
   syncDirectory(fs, directory);
-  const storeId = commonId(fs, directory) ?? crypto.getRandomValues(new Uint8Array(STORE_ID_BYTES));
+  const storeId = foundId ?? crypto.getRandomValues(new Uint8Array(STORE_ID_BYTES));
   rewriteIdentity(fs, directory, STORE_KIND, storeId);
   return {
     ...{ path, movedTo, message: "the file that makes a store of the directory was damaged" },

@@ -193,6 +193,33 @@ Deno.test("a damaged STORE file is made anew from the files", async () => {
   assert.equal(recovery.salvaged[0]!.movedTo, "/store/STORE.aside");
 });
 
+Deno.test("a STORE file that is empty, or does not begin as one, is made anew if other files are of a store", async () => {
+  for (const damage of [new Uint8Array(0), bytes("FLAGSTOP"), new Uint8Array(64)]) {
+    const place = placeOn(new MemFs(), "/store");
+    const content = await fill(place);
+    writeFile(place.fs, "/store/STORE", damage);
+    await failsWith("NOT_A_STORE", place.open());
+    await using store = await place.open(SALVAGE);
+    const { recovery } = store.stats();
+    assert.deepEqual(await check(store, content, recovery), []);
+    assert.deepEqual(recovery.salvaged.map(({ movedTo }) => movedTo), ["/store/STORE.aside"]);
+    assert.deepEqual(readFile(place.fs, "/store/STORE.aside"), damage);
+  }
+});
+
+Deno.test("a directory of somebody else's that has a file STORE is refused by a salvage, too", async () => {
+  const { fs, open } = placeOn(new MemFs(), "/shop");
+  fs.mkdirAll("/shop");
+  for (const name of ["STORE", "prices", "0000000001.log", "0000000001.seg"]) {
+    writeFile(fs, `/shop/${name}`, bytes(`not a store, but ${name}`));
+  }
+  await failsWith("NOT_A_STORE", open(SALVAGE));
+  assert.deepEqual(
+    fs.list("/shop").filter((name) => name !== "LOCK"),
+    ["0000000001.log", "0000000001.seg", "STORE", "prices"],
+  );
+});
+
 Deno.test("a STORE file made anew takes the image of the index along, whose hashes are of the old secret", async () => {
   const place = placeOn(new MemFs(), "/store");
   const content = await fill(place);

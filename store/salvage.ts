@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { FlagstoneError } from "../errors/mod.ts";
 import type { Identity } from "../log/mod.ts";
 import { newestInKeyOrder, type SegmentEntry, SegmentReader } from "../segment/mod.ts";
-import { type Fs, joinPath, readFile, removeTemporaries, syncDirectory } from "../vfs/mod.ts";
+import { type Fs, joinPath, readFile, removeTemporaries } from "../vfs/mod.ts";
 import {
   alignRecord,
   batchContinues,
@@ -18,7 +18,6 @@ import {
   scanLog,
   SegmentImage,
 } from "../wal/mod.ts";
-import { INDEX_FILE } from "./index_image.ts";
 import { KeyBuffer } from "./keys.ts";
 import { setAside, writeKept } from "./salvage_files.ts";
 import { findGoodRecords, type GoodRecords } from "./salvage_scan.ts";
@@ -49,7 +48,8 @@ interface Content {
  * Makes a damaged directory one that opens: reads every log and segment whole; what is damaged is
  * written anew, as far as it can be read, as a compacted segment, and then set aside. In this order, a
  * file at a time, the oldest first: whatever moment the power fails at, a plain open finds either the
- * damage or what was kept.
+ * damage or what was kept. An image of the index that knows of a file that was set aside is of no use
+ * to any open.
  */
 export class Salvage {
   readonly #fs: Fs;
@@ -235,7 +235,6 @@ export class Salvage {
     lostKeys: readonly Key[] | undefined,
     knownSequence: number,
   ): void {
-    this.#forgetImage();
     const image = content?.image ?? new SegmentImage(new ArrayBuffer(FILE_HEADER_BYTES));
     const good = content?.good;
     const isOpen = file.kind === "log" && good?.sealed === false;
@@ -267,7 +266,6 @@ export class Salvage {
 
   /** A file of another store, or of another place: nothing of it belongs here. */
   #foreign(file: NamedFile): void {
-    this.#forgetImage();
     this.#files.push({
       path: joinPath(this.#directory, file.name),
       message: FOREIGN,
@@ -277,13 +275,6 @@ export class Salvage {
       lostBytes: 0,
       lostKeys: undefined,
     });
-  }
-
-  /** It knows of files that are about to go, and is made anew by a close. */
-  #forgetImage(): void {
-    if (this.#files.length > 0) return;
-    this.#fs.removeAll(joinPath(this.#directory, INDEX_FILE));
-    syncDirectory(this.#fs, this.#directory);
   }
 
   #damageOf(error: unknown): string {

@@ -13,7 +13,6 @@ import {
   recordKind,
   recordLength,
   recordSequence,
-  recordSyncedMark,
   recordValueStart,
   type SegmentImage,
   verifyRecord,
@@ -29,8 +28,6 @@ export interface GoodRecords {
   readonly lastSequence: number;
   /** True if the last record is a seal. */
   readonly sealed: boolean;
-  /** True if some record says that something was durable. */
-  readonly saysDurable: boolean;
 }
 
 /**
@@ -52,7 +49,6 @@ export function findGoodRecords(
   let lostBytes = 0;
   let lastSequence = 0;
   let sealed = false;
-  let saysDurable = false;
   let lost: RangeChecksums | undefined;
   let lostFrom = 0;
   while (offset + RECORD_HEADER_BYTES <= end && !sealed) {
@@ -73,13 +69,12 @@ export function findGoodRecords(
     offsets.push(offset);
     const sequence = recordSequence(image, offset);
     lastSequence = Math.max(lastSequence, sequence);
-    saysDurable ||= recordSyncedMark(image, offset) > 0;
     sealed = recordKind(image, offset) === RecordKind.seal;
     if (lowest !== undefined) lowest = sequence - offset;
     offset += alignRecord(recordLength(image, offset));
   }
   if (lost !== undefined) lostBytes += lastNonZero(image, lostFrom, end) - lostFrom;
-  return { offsets, lostBytes, lastSequence, sealed, saysDurable };
+  return { offsets, lostBytes, lastSequence, sealed };
 }
 
 /** What lies behind damage may be made to look like records: then a checksum must not cost its length. */

@@ -1,74 +1,28 @@
 /** `onCorruption: "salvage"`: what is damaged is set aside, what can be read is kept, what is lost is told. */
 import assert from "node:assert/strict";
-import type { Key, OpenOptions, RecoveryReport, Store } from "../mod.ts";
-import { testCrashes } from "../testing/mod.ts";
-import { FaultFs, type Fs, MemFs, syncDirectory } from "../vfs/mod.ts";
+import type { RecoveryReport } from "../mod.ts";
+import { MemFs } from "../vfs/mod.ts";
+import {
+  alignRecord,
+  batchContinues,
+  FILE_HEADER_BYTES,
+  recordLength,
+  recordSyncedMark,
+  SegmentImage,
+} from "../wal/mod.ts";
+import { check, fill, flip, SALVAGE } from "./_salvage.ts";
 import {
   bytes,
   collect,
   failsWith,
   filesOf,
   noise,
-  type Place,
   placeOn,
   randomOf,
   readFile,
   testStore,
   writeFile,
 } from "./_support.ts";
-
-const SALVAGE: OpenOptions = { onCorruption: "salvage", compaction: "manual" };
-
-/** What the store of `fill` has. */
-type Content = Map<string, Uint8Array>;
-
-/** A store with segments, a compacted one, a log and a large value. Returns what is in it. */
-async function fill(place: Place): Promise<Content> {
-  const content: Content = new Map();
-  await using store = await place.open({ compaction: "manual", durability: "written" });
-  const put = async (key: string, value: Uint8Array) => {
-    content.set(key, value);
-    await store.put(key, value);
-  };
-  for (let i = 0; i < 90; i++) await put(`key ${i}`, noise(3000, i));
-  for (let i = 0; i < 90; i += 2) {
-    content.delete(`key ${i}`);
-    await store.delete(`key ${i}`);
-  }
-  await store.compact();
-  await put("large", noise(200_000, 1));
-  let i = 0;
-  const { rotations } = store.stats();
-  while (store.stats().rotations < rotations + 3) await put(`more ${i}`, noise(3000, 1000 + i++));
-  // So little stays a log when the store is closed.
-  for (let more = 0; more < 3; more++) await put(`more ${i}`, noise(3000, 1000 + i++));
-  await store.flush();
-  return content;
-}
-
-function flip(fs: Fs, path: string, offset: number): void {
-  const byte = readFile(fs, path)[offset]!;
-  using file = fs.openReadWrite(path);
-  file.writeAt(Uint8Array.of(byte ^ 0xff), offset);
-}
-
-/**
- * Asserts that the store has what it had, but for what the report says is lost: no value that never
- * was, and whoever is missing was in a file that was set aside.
- */
-async function check(store: Store, content: Content, report: RecoveryReport): Promise<string[]> {
-  const missing: string[] = [];
-  for (const [key, value] of content) {
-    const found = await store.get(key);
-    if (found === undefined) missing.push(key);
-    else assert.deepEqual(found, value, key);
-  }
-  const keys = (await collect(store.list())).map(({ key }) => key);
-  assert.equal(keys.length, content.size - missing.length, "keys that never were");
-  if (missing.length > 0) assert(report.salvaged.length > 0 || report.tornBytes > 0);
-  assert.deepEqual((await store.verify()).problems, []);
-  return missing;
-}
 
 testStore("a sound store is salvaged without a change", async (place) => {
   const content = await fill(place);
@@ -182,15 +136,21 @@ function indexOf(content: Uint8Array, part: Uint8Array): number {
   return content.findIndex((_, i) => part.every((byte, j) => content[i + j] === byte));
 }
 
-Deno.test("a damaged STORE file is made anew from the files", async () => {
+Deno.test("a damaged STORE file is made anew from the files: most of them say whose they are", async () => {
   const place = placeOn(new MemFs(), "/store");
   const content = await fill(place);
   flip(place.fs, "/store/STORE", 20);
+  const other = placeOn(place.fs, "/other");
+  await fill(other);
+  for (const [i, name] of filesOf(other, ".seg").slice(0, 2).entries()) {
+    writeFile(place.fs, `/store/000000000${i}.seg`, readFile(place.fs, `/other/${name}`));
+  }
   await failsWith("CORRUPT", place.open());
   await using store = await place.open(SALVAGE);
   const { recovery } = store.stats();
   assert.deepEqual(await check(store, content, recovery), []);
   assert.equal(recovery.salvaged[0]!.movedTo, "/store/STORE.aside");
+  assert.equal(recovery.salvaged.length, 3);
 });
 
 Deno.test("a STORE file that is empty, or does not begin as one, is made anew if other files are of a store", async () => {
@@ -324,94 +284,6 @@ Deno.test("hostile files: whatever becomes of one, all others are whole, and the
   assert(kept > 500, `${kept}`);
 });
 
-Deno.test("several damaged logs, of which newer ones say that they had an end", async () => {
-  const place = placeOn(new MemFs(), "/store");
-  const content = await fill(place);
-  // Logs again, as a crash between footers and names leaves them.
-  const names = filesOf(place, ".seg").filter((name) => !name.includes("-"));
-  assert(names.length > 1);
-  for (const name of names) {
-    place.fs.rename(`/store/${name}`, `/store/${name.replace(".seg", ".log")}`);
-  }
-  syncDirectory(place.fs, "/store");
-  const logs = filesOf(place, ".log");
-  for (const log of logs) {
-    const fs = (place.fs as MemFs).crashClone({ keep: "all" });
-    const size = readFile(fs, `/store/${log}`).length;
-    using file = fs.openReadWrite(`/store/${log}`);
-    // The second half is gone, and with it the seal.
-    file.truncate(size >> 1);
-    file.truncate(size);
-    await using store = await placeOn(fs, "/store").open(SALVAGE);
-    const { recovery } = store.stats();
-    const missing = await check(store, content, recovery);
-    if (log !== logs.at(-1)) assert(recovery.salvaged[0]!.message.includes("end"), log);
-    assert(missing.length < 30);
-  }
-});
-
-Deno.test("power loss at every step of a salvage: nothing that can be read is lost", async () => {
-  for (const suffix of [".seg", ".log", "-0000000001.seg"]) {
-    let content: Content = new Map();
-    let expected: string[] | undefined;
-    const damage = async (fs: Fs) => {
-      const place = placeOn(fs, "/store");
-      content = await fill(place);
-      const [name] = filesOf(place, suffix);
-      flip(fs, `/store/${name}`, 5000);
-      using file = fs.openReadWrite(`/store/${name}`);
-      file.sync();
-    };
-    await testCrashes<Key[]>({
-      prepare: damage,
-      async run(fs, promise) {
-        await using store = await placeOn(fs, "/store").open(SALVAGE);
-        const missing = await check(store, content, store.stats().recovery);
-        expected ??= missing;
-        promise(missing);
-      },
-      async check(fs, promised) {
-        // A plain open tells of the damage, or of nothing if the salvage was done.
-        const place = placeOn(fs, "/store");
-        if (promised.length > 0) await (await place.open()).close();
-        await using store = await place.open(SALVAGE);
-        const missing = [];
-        for (const key of content.keys()) if (!await store.has(key)) missing.push(key);
-        assert.deepEqual(missing, expected, suffix);
-        for (const [key, value] of content) {
-          if (await store.has(key)) assert.deepEqual(await store.get(key), value);
-        }
-        assert.deepEqual((await store.verify()).problems, []);
-      },
-    }, { statesPerMoment: 4 });
-    assert.equal(expected?.length, 1, suffix);
-  }
-});
-
-Deno.test("whichever call of a salvage fails, the next one does it", async () => {
-  const place = placeOn(new MemFs(), "/store");
-  const content = await fill(place);
-  const [name] = filesOf(place, ".seg");
-  flip(place.fs, `/store/${name}`, 5000);
-  for (
-    const on of ["create", "writeAt", "sync", "rename", "openDir", "readAt", "remove"] as const
-  ) {
-    for (let skip = 0, struck = true; struck; skip++) {
-      const disk = (place.fs as MemFs).crashClone({ keep: "all" });
-      const fs = new FaultFs(disk);
-      const rule = fs.arm({ on, skip, times: 1, fault: { kind: "error", code: "IO" } });
-      await placeOn(fs, "/store").open(SALVAGE).then((store) => store.close()).catch(() => {});
-      struck = rule.strikes > 0;
-      await using store = await placeOn(disk, "/store").open(SALVAGE);
-      const missing = await check(store, content, {
-        ...store.stats().recovery,
-        salvaged: [{} as RecoveryReport["salvaged"][number]],
-      });
-      assert.equal(missing.length, 1, `${on} ${skip}`);
-    }
-  }
-});
-
 Deno.test("salvage refuses a newer format, and touches nothing", async () => {
   const place = placeOn(new MemFs(), "/store");
   await fill(place);
@@ -426,4 +298,66 @@ Deno.test("salvage refuses a newer format, and touches nothing", async () => {
   const before = place.fs.list("/store");
   await failsWith("NEWER_FORMAT", place.open(SALVAGE));
   assert.deepEqual(place.fs.list("/store"), before);
+});
+
+Deno.test("what is kept says nothing of marks and batches of the file that it was in", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  {
+    await using store = await place.open({ compaction: "manual" });
+    for (let i = 0; i < 5; i++) await store.put(`synced ${i}`, "1");
+    const operations = ["a", "b", "c"].map((key) => ({ type: "put" as const, key, value: "1" }));
+    await store.batch(operations);
+    await store.put("damaged", noise(100, 1));
+    await store.put("behind", "1");
+  }
+  const [log] = filesOf(place, ".log");
+  const damagedAt = indexOf(readFile(place.fs, `/store/${log}`), bytes("damaged"));
+  flip(place.fs, `/store/${log}`, damagedAt + 20);
+  await using store = await place.open(SALVAGE);
+  const { replacement, keptRecords } = store.stats().recovery.salvaged[0]!;
+  assert.equal(keptRecords, 9);
+  const content = readFile(place.fs, replacement!);
+  const image = new SegmentImage(new ArrayBuffer(alignRecord(content.length)));
+  image.bytes.set(content);
+  let at = FILE_HEADER_BYTES;
+  for (let i = 0; i < keptRecords; i++, at += alignRecord(recordLength(image, at))) {
+    assert.equal(recordSyncedMark(image, at), 0, `record ${i}`);
+    assert.equal(batchContinues(image, at), false, `record ${i}`);
+  }
+});
+
+for (const suffix of [".seg", ".log"]) {
+  Deno.test(`an image of the index that knows of a damaged ${suffix} is of no use any more`, async () => {
+    const place = placeOn(new MemFs(), "/store");
+    const content = await fill(place);
+    // An image that knows of all files, the log among them.
+    {
+      await using store = await place.open({ compaction: "manual", indexImageKeys: 0 });
+      await store.put("one more", content.get("key 1")!);
+      content.set("one more", content.get("key 1")!);
+    }
+    assert(place.fs.list("/store").includes("INDEX"));
+    const [name] = filesOf(place, suffix);
+    flip(place.fs, `/store/${name}`, 4000);
+    await using store = await place.open(SALVAGE);
+    const { recovery } = store.stats();
+    assert.notEqual(recovery.indexImage, "loaded");
+    assert.equal(recovery.salvaged.length, 1);
+    assert.equal((await check(store, content, recovery)).length, 1);
+  });
+}
+
+Deno.test("a large value of several parts is read to its end", async () => {
+  const place = placeOn(new MemFs(), "/store");
+  const [sound, damaged] = [new Uint8Array(5e6).fill(7), new Uint8Array(6e6).fill(8)];
+  {
+    await using store = await place.open();
+    await store.put("sound", sound);
+    await store.put("damaged", damaged);
+  }
+  const name = filesOf(place, ".blob").find((name) => place.fs.stat(`/store/${name}`).size > 55e5);
+  flip(place.fs, `/store/${name}`, 5_900_000);
+  await using store = await place.open(SALVAGE);
+  assert.deepEqual(store.stats().recovery.salvaged.map(({ lostKeys }) => lostKeys), [["damaged"]]);
+  assert.deepEqual(await store.get("sound"), sound);
 });

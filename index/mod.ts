@@ -16,5 +16,6 @@ export * from "./hash_index.ts";
 export * from "./index_reader.ts";
 export { INDEX_SHARDS, type KeyHash } from "./_layout.ts";
 export type { IndexHandle } from "./_memory.ts";
+export type { Step } from "./_time_trie.ts";
 export * from "./key_hash.ts";
 export * from "./visit_table.ts";

@@ -105,10 +105,9 @@ export class Appender {
           this.#core.blobs.kill(index.sequence, sequence);
         }
       }
-      if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt);
-      else if (hadValue && (index.flags & RecordFlag.expires) !== 0) {
-        expiry.forget(hash);
-      }
+      const didExpire = hadValue && (index.flags & RecordFlag.expires) !== 0;
+      if (expiresAt !== 0) expiry.set(hash, sequence, expiresAt, didExpire);
+      else if (didExpire) expiry.forget(hash);
       this.#core.writes++;
       if (value !== undefined) this.#count(value, sequence);
       return length;

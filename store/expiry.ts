@@ -7,8 +7,8 @@ import type { Expiring } from "./types.ts";
 
 /** Keys are removed for so long in one turn of the event loop, before others get one. */
 const STEP_MS = 0.5;
-/** So many keys are removed between two looks at that time: some 0.1 ms of work. */
-const KEYS_PER_LOOK = 64;
+/** So many steps are made between two looks at that time: 0.1 ms of work at most. */
+const STEPS_PER_LOOK = 64;
 /** Keys that expire within such a time are removed together. */
 const LEAST_DELAY_MS = 20;
 /** The clock may be set while a timer runs, so none runs longer. */
@@ -68,14 +68,20 @@ export class Expiry {
   /** True if the time of the key, whose newest record is one that expires, is over: then it is removed. */
   isOver(hash: KeyHash): boolean {
     if (this.timeOf(hash) > this.now()) return false;
-    this.#expire(hash, Infinity);
+    this.#parts.remove(hash, Infinity);
+    this.#table.delete(hash);
+    this.#count();
     this.#arm();
     return true;
   }
 
-  /** The record `sequence`, which is in the index now, expires at `time`. */
-  set(hash: KeyHash, sequence: number, time: number): void {
-    this.#table.set(hash, sequence, time);
+  /**
+   * The record `sequence`, which is in the index now, expires at `time`; the one that was there before
+   * did expire too (`didExpire`), or not.
+   */
+  set(hash: KeyHash, sequence: number, time: number, didExpire: boolean): void {
+    if (didExpire) this.#table.set(hash, sequence, time);
+    else this.#table.add(hash, sequence, time);
     if (time < this.#timerAt) this.#arm();
   }
 
@@ -113,9 +119,7 @@ export class Expiry {
     this.#disarm();
   }
 
-  #expire(hash: KeyHash, sequence: number): void {
-    this.#parts.remove(hash, sequence);
-    this.#table.delete(hash);
+  #count(): void {
     this.expired++;
     this.#untold++;
   }
@@ -148,9 +152,14 @@ export class Expiry {
     const end = performance.now() + STEP_MS;
     let isDone = false;
     while (!isDone && performance.now() < end) {
-      for (let i = 0; i < KEYS_PER_LOOK && !isDone; i++) {
-        isDone = table.nextTime > now;
-        if (!isDone && table.first()) this.#expire(table, table.sequence);
+      for (let i = 0; i < STEPS_PER_LOOK && !isDone; i++) {
+        const step = table.step(now);
+        if (step === "due") {
+          this.#parts.remove(table, table.sequence);
+          table.removeFound();
+          this.#count();
+        }
+        isDone = step === "none";
       }
     }
     const keys = this.#untold;

@@ -134,10 +134,17 @@ class Checkpoint {
     const { upTo, log, blobs } = this.#takeMoment();
     const release = core.blobs.keep(() => true);
     try {
-      await this.#copyFiles(upTo, log, blobs);
+      await this.#begin(upTo);
+      for (const { length, number } of blobs) {
+        this.#bytes += blobFileBytes(length);
+        await this.#file(blobName(number));
+      }
     } finally {
       release();
     }
+    // Last, as from here on the files of others may go: who needs room waits no longer.
+    await this.#copySegments(upTo);
+    if (log !== undefined) await this.#log(log);
     syncDirectory(this.#fs, this.#target);
     this.#check();
     const identity = readFile(this.#fs, joinPath(core.directory, STORE_KIND.file));
@@ -145,11 +152,7 @@ class Checkpoint {
     atomicWrite(this.#fs, joinPath(this.#target, STORE_KIND.file), identity);
   }
 
-  async #copyFiles(
-    upTo: number,
-    log: LogCopy | undefined,
-    blobs: readonly BlobReference[],
-  ): Promise<void> {
+  async #begin(upTo: number): Promise<void> {
     const core = this.#core;
     // In this order: on a full disk, this one says so, and the other would wait for space.
     await core.log.flush();
@@ -157,16 +160,15 @@ class Checkpoint {
     this.#check();
     // Older than anything in it, so it is as good for the copy; a rename may replace it meanwhile.
     if (this.#link(INDEX_FILE) === "unsupported") this.#made.pop();
-    for (const segment of core.segments.files) {
-      if (core.segments.newestIn(segment) > upTo) continue;
-      this.#bytes += core.segments.bytesOf(segment);
-      await this.#file(core.segments.nameOf(segment));
-    }
-    for (const { length, number } of blobs) {
-      this.#bytes += blobFileBytes(length);
-      await this.#file(blobName(number));
-    }
-    if (log !== undefined) await this.#log(log);
+  }
+
+  async #copySegments(upTo: number): Promise<void> {
+    const { segments } = this.#core;
+    const files = segments.files.filter((segment) => segments.newestIn(segment) <= upTo);
+    await this.#core.copyEach(files, async (segment) => {
+      this.#bytes += segments.bytesOf(segment);
+      await this.#file(segments.nameOf(segment));
+    });
   }
 
   /**

@@ -27,6 +27,6 @@ export interface CompactedStore {
   /** There if the store has a bound. */
   readonly eviction: Eviction | undefined;
   assertDurable(): void;
-  /** Does `work` once nothing else changes or copies the set of files: see `StoreCore.forCompaction`. */
-  forCompaction<T>(work: () => Promise<T>): Promise<T>;
+  /** Does `work` once nothing else changes the set of files, or copies `sources`: see `StoreCore.forCompaction`. */
+  forCompaction<T>(sources: readonly number[], work: () => Promise<T>): Promise<T>;
 }

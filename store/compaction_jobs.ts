@@ -150,7 +150,10 @@ export class CompactionJobs {
       segments.live.lost(-number, outcome.file.putBytes);
       this.#madeAt.set(-number, this.#removedBytes);
     }
-    return await core.forCompaction(() => this.#commit(pick, number, outcome, index));
+    return await core.forCompaction(
+      pick.sources,
+      () => this.#commit(pick, number, outcome, index),
+    );
   }
 
   /** Forgets segments whose files are gone, and that snapshots saw which have ended. True if there was one. */

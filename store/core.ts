@@ -25,6 +25,7 @@ import type { EventSource } from "./event_source.ts";
 import { Eviction } from "./eviction.ts";
 import { Expiry } from "./expiry.ts";
 import { SlowDiskEvent } from "./events.ts";
+import { HeldSegments } from "./held_segments.ts";
 import type { KeyBuffer } from "./keys.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { MAX_RECORD_SPACE } from "./limits.ts";
@@ -100,8 +101,9 @@ export class StoreCore {
   readonly #maxRecordSpace: number;
   #filesInUse: Promise<unknown> = Promise.resolve();
   #filesUsers = 0;
-  /** Who has the files does not use them yet. */
-  #waitsForWrites = false;
+  /** Who has the files does not use them yet, or only copies those of `#held`. */
+  #letsPass = false;
+  readonly #held = new HeldSegments();
   /** Compactions that wait for their turn with the files. */
   readonly #compactions = new Set<() => Promise<void>>();
   #committing: Promise<void> = Promise.resolve();
@@ -240,18 +242,21 @@ export class StoreCore {
   }
 
   /**
-   * As `exclusively`, for a compaction: it does not wait for who has the files and waits for writes, as
-   * these may wait for the room that it makes.
+   * As `exclusively`, for a compaction that takes `sources` away. It does not wait for who has the files
+   * and waits for writes, as these may wait for the room that it makes; nor, for the same reason, for
+   * who copies others than `sources`.
    */
-  forCompaction<T>(work: () => Promise<T>): Promise<T> {
+  forCompaction<T>(sources: readonly number[], work: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const held = this.#held;
+    const begin = () => held.has(sources) ? held.released(sources).then(work) : work();
     let running: Promise<void> | undefined;
     const once = () => {
       this.#compactions.delete(once);
-      return this.#committing = running ??= work().then(resolve, reject);
+      return this.#committing = running ??= begin().then(resolve, reject);
     };
     this.#compactions.add(once);
-    if (this.#waitsForWrites) void once();
+    if (this.#letsPass) void once();
     else void this.exclusively(once);
     return promise;
   }
@@ -259,11 +264,38 @@ export class StoreCore {
   /** For who has the files, and has not begun: waits for the writes that wait for their places. */
   async writesSettled(): Promise<void> {
     if (this.pending.calls === 0) return;
-    this.#waitsForWrites = true;
-    for (const once of [...this.#compactions]) void once();
+    this.#letPass();
     await this.pending.settled();
-    this.#waitsForWrites = false;
+    this.#letsPass = false;
     await this.#committing;
+  }
+
+  /**
+   * For who has the files, and from now on only copies those of `segments`: calls `copy` with each, whose
+   * file stays until that is done. Compactions pass meanwhile.
+   */
+  async copyEach(
+    segments: readonly number[],
+    copy: (segment: number) => Promise<void>,
+  ): Promise<void> {
+    const held = this.#held;
+    held.hold(segments);
+    this.#letPass();
+    try {
+      for (let segment = held.next; segment !== undefined; segment = held.next) {
+        await copy(segment);
+        held.release(segment);
+      }
+    } finally {
+      held.releaseAll();
+      this.#letsPass = false;
+      await this.#committing;
+    }
+  }
+
+  #letPass(): void {
+    this.#letsPass = true;
+    for (const once of [...this.#compactions]) void once();
   }
 
   /** Accepts no more calls. Streams end; updates whose function still runs lose their locks, and reject. */

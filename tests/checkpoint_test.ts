@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
-import { ArgumentError, open, type Store } from "../mod.ts";
+import { ArgumentError, FlagstoneError, open, type Store } from "../mod.ts";
 import { testCrashes } from "../testing/mod.ts";
-import { CrashFs, exists, FaultFs, type Fs, MemFs } from "../vfs/mod.ts";
+import { baseName, CrashFs, exists, FaultFs, type Fs, InterceptFs, MemFs } from "../vfs/mod.ts";
 import { checkHistory, type HistoryEvent, runWorkload } from "./_history.ts";
 import {
   bytes,
@@ -12,6 +12,7 @@ import {
   placeOn,
   SMALL,
   testStore,
+  turn,
   writeFile,
 } from "./_support.ts";
 
@@ -270,6 +271,94 @@ Deno.test("whichever call of a checkpoint fails, the store goes on, and the copy
   }
   assert(failures > 10, `${failures} of ${skip} calls failed it`);
 });
+
+/** A store with a bound, from which keys have to go; the copy of its newest segment waits for `copy.resolve`. */
+async function fullWhileCopied(copies: string): Promise<{
+  store: Store;
+  fs: Fs;
+  copied: string[];
+  copy: PromiseWithResolvers<void>;
+  put: (count: number) => Promise<void>;
+}> {
+  const copy = Promise.withResolvers<void>();
+  const copied: string[] = [];
+  let newest = "";
+  const fs = new InterceptFs("held", withoutLinks(new MemFs()), {
+    call: (operation, run) => {
+      if (operation.kind === "create" && operation.path.startsWith(copies)) {
+        copied.push(baseName(operation.path));
+      }
+      return run();
+    },
+    callAsync: async ({ path }, run) => {
+      if (baseName(path) === newest) await copy.promise;
+      return await run();
+    },
+  });
+  const store = await open(DIR, { ...SMALL, fs, maxBytes: 16 * SMALL.slabBytes! });
+  let next = 0;
+  const put = async (count: number) => {
+    for (const end = next + count; next < end; next++) {
+      await store.put(`key:${next}`, noise(4000, next), { durability: "memory" });
+    }
+  };
+  await put(400);
+  await store.flush();
+  newest = fs.list(DIR).filter((name) => name.endsWith(".seg")).at(-1)!;
+  return { store, fs, copied, copy, put };
+}
+
+Deno.test("while a checkpoint copies one segment, others make room for who writes", async () => {
+  // All writes waited for the whole of the copy, which on another disk can take minutes.
+  const { store, fs, copied, copy, put } = await fullWhileCopied(COPY);
+  const content = await contentOf(store);
+  const before = store.stats().eviction!.keys;
+  const checkpoint = store.checkpoint(COPY);
+  while (copied.length < 2) await turn();
+  const written = put(90).then(() => true);
+  assert.equal(await soon(written), true, "the writes wait");
+  assert(store.stats().eviction!.keys - before >= 40);
+  assert(copied.filter((name) => name.endsWith(".seg")).length > 5);
+  assert.equal(await soon(checkpoint.then(() => true)), undefined);
+  copy.resolve();
+  await checkpoint;
+  await store.close();
+  assert(
+    await assertNothingOrAll(fs, COPY, content),
+    "the copy has what was there, and nothing else",
+  );
+});
+
+Deno.test("who needs the segments that a checkpoint has not copied waits for these, and no longer than it goes on", async () => {
+  for (const ending of ["copied", "aborted", "failed", "closed"] as const) {
+    const { store, fs, copy, put } = await fullWhileCopied(COPY);
+    const abort = new AbortController();
+    const checkpoint = store.checkpoint(COPY, { signal: abort.signal }).then(
+      () => "done",
+      (error) => error.code,
+    );
+    const written = put(500).then(() => true, (error) => error.code);
+    assert.equal(await soon(written), undefined, "all that is copied has gone, and more");
+    if (ending === "aborted") abort.abort();
+    const closing = ending === "closed" ? store.close() : undefined;
+    if (ending === "failed") copy.reject(new FlagstoneError("IO", "The disk failed."));
+    else copy.resolve();
+    const codes = { copied: "done", aborted: "ABORTED", failed: "IO", closed: "CLOSED" };
+    assert.equal(await checkpoint, codes[ending]);
+    assert.equal(await written, ending === "closed" ? "CLOSED" : true);
+    await (closing ?? store.close());
+    await using reopened = await open(DIR, { ...SMALL, fs });
+    assert.deepEqual((await reopened.verify()).problems, []);
+  }
+});
+
+/** What `promise` resolves to if it does within some turns of the event loop. */
+async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
+  let found: T | undefined;
+  void promise.then((value) => found = value);
+  for (let turns = 0; turns < 3000 && found === undefined; turns++) await turn();
+  return found;
+}
 
 /** A file system that has no hard links. */
 function withoutLinks(fs: Fs): Fs {

@@ -217,3 +217,44 @@ Deno.test("one write alone may wait, however large it is", async () => {
   await Promise.all([update, large]);
   assert.deepEqual(await store.get("a"), noise(200_000, 1));
 });
+
+testStore(
+  "close() takes the key from an update that hangs: it rejects, and changes nothing",
+  async (place) => {
+    const store = await place.open();
+    await store.put("there", "1");
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const hanging = ["there", "missing"].map((key) => {
+      const called = Promise.withResolvers<void>();
+      const update = store.update(key, () => {
+        called.resolve();
+        return promise;
+      });
+      return { update, called: called.promise };
+    });
+    await Promise.all(hanging.map(({ called }) => called));
+    const rejected = hanging.map(({ update }) => failsWith("CLOSED", update));
+    // Who waits for the key of one is not even asked.
+    const waiting = store.update("there", () => assert.fail("asked after close()"));
+    rejected.push(failsWith("CLOSED", waiting));
+    await store.close();
+    await Promise.all(rejected);
+    resolve("late");
+    await using again = await place.open();
+    assert.deepEqual(
+      [await again.getText("there"), await again.getText("missing")],
+      ["1", undefined],
+    );
+  },
+);
+
+testStore("close() ends a getEntry() that waits for a put", async ({ open }) => {
+  const store = await open();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const update = store.update("a", () => promise);
+  const put = store.put("a", "2");
+  const entry = failsWith("CLOSED", store.getEntry("a"));
+  const rejected = failsWith("CLOSED", update);
+  await Promise.all([store.close(), put, entry, rejected]);
+  resolve("late");
+});

@@ -132,6 +132,21 @@ Deno.test("durableRename() keeps the file whole under one of its names, whenever
   }
 });
 
+Deno.test("durableRename() syncs both directories, that of the new name first", () => {
+  // Not every file system moves a name in one step.
+  const fs = new MemFs();
+  durableMkdirAll(fs, "/d");
+  durableMkdirAll(fs, "/e");
+  writeSynced(fs, "/d/a", "x");
+  const synced: string[] = [];
+  fs.onSync = (path, _kind, when) => {
+    if (when === "after" && fs.stat(path).isDirectory) synced.push(path);
+  };
+  durableRename(fs, "/d/a", "/e/b");
+  durableRename(fs, "/e/b", "/e/c");
+  assert.deepEqual(synced, ["/e", "/d", "/e"]);
+});
+
 Deno.test("durableRename() moves directories, and creates nothing where there is nothing", () => {
   const fs = new MemFs();
   durableMkdirAll(fs, "/d/sub");

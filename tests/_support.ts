@@ -62,6 +62,26 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
 /** Others get a turn of the event loop: whatever is due is done. Nothing waits for time to pass. */
 export const turn = (): Promise<void> => setImmediate();
 
+/** So many turns of the event loop end a wait: 7 s here, more on a slower machine. The store itself waits 0.25 s at most, for space. */
+const MOST_TURNS = 3_000_000;
+
+/**
+ * Waits for `work` while others get their turns. Timers of the store, which keep no program alive, fire
+ * meanwhile; and what hangs says so.
+ */
+export async function settled<T>(work: Promise<T>): Promise<T> {
+  let isPending = true;
+  const end = () => {
+    isPending = false;
+  };
+  work.then(end, end);
+  for (let i = 0; isPending; i++) {
+    assert(i < MOST_TURNS, `it hangs: nothing came of it in ${MOST_TURNS} turns`);
+    await turn();
+  }
+  return await work;
+}
+
 /** Text of bytes. */
 export function text(value: Uint8Array | undefined): string | undefined {
   return value === undefined ? undefined : new TextDecoder().decode(value);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { open, type OpenOptions, type Store } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
-import { noise } from "./_support.ts";
+import { noise, settled } from "./_support.ts";
 
 const SLAB = 64 * 1024;
 /** Room for 11 slabs is given; from 8 on, more is made. */
@@ -31,10 +31,7 @@ Deno.test("maxBytes: a log that has become a segment is shorter, and lets in who
   const fs = new FaultFs(new MemFs());
   const { store, put } = await waiting(fs);
   fs.clear();
-  // Nothing waits for it: the store's own timers keep no program alive.
-  const alive = setTimeout(() => {}, 60_000);
-  await put;
-  clearTimeout(alive);
+  await settled(put);
   assert.equal(store.stats().eviction!.keys, 0);
   assert.deepEqual(await store.get("larger"), noise(250_000, 4));
   await store.close();

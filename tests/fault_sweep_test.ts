@@ -3,12 +3,10 @@ import assert from "node:assert/strict";
 import { type ErrorCode, FlagstoneError, open } from "../mod.ts";
 import { type Fault, FaultFs, type FsOperationKind, MemFs } from "../vfs/mod.ts";
 import { checkHistory, type HistoryEvent, runWorkload } from "./_history.ts";
-import { SMALL } from "./_support.ts";
+import { settled, SMALL } from "./_support.ts";
 
 const DIR = "/store";
 const SEED = 11;
-/** A real time in which no stepwise run takes as long unless it hangs. */
-const HANGS_MS = 30_000;
 
 const CASES: readonly (readonly [FsOperationKind, Fault])[] = [
   ...([
@@ -92,23 +90,12 @@ function asDurable(events: readonly HistoryEvent[], fault: Fault): readonly Hist
   return events.map((event) => event.type === "acknowledged" ? { ...event, durable: true } : event);
 }
 
-/** The bound of "nothing hangs": it only ever fires in a test that has failed. */
-async function orHangs<T>(work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("it hangs")), HANGS_MS);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 for (const [on, fault] of CASES) {
   const what = "code" in fault ? `${fault.kind} ${fault.code}` : fault.kind;
   Deno.test(`the n-th ${on} fails (${what}), for every n`, async () => {
     let n = 0;
     for (;; n++) {
-      const goesOn = await orHangs(runWithFault(on, fault, n)).catch((cause) => {
+      const goesOn = await settled(runWithFault(on, fault, n)).catch((cause) => {
         throw new Error(`${on} number ${n}, seed ${SEED}`, { cause });
       });
       if (!goesOn) break;

@@ -76,7 +76,7 @@ for (const reverse of [false, true]) {
   testStore(
     `list() gives each key once, although all segments are replaced meanwhile, reverse ${reverse}`,
     async (place) => {
-      await using store = await place.open({ compaction: "manual" });
+      await using store = await place.open({ compaction: "manual", slabBytes: 256 * 1024 });
       // So many that each footer has several blocks.
       const keys = Array.from({ length: 4000 }, (_, i) => keyOf(i));
       const fill = async () => {
@@ -90,7 +90,8 @@ for (const reverse of [false, true]) {
         }
         const others = keys.map((key) => ({ type: "delete", key: `other ${key}` }) as const);
         for (let at = 0; at < keys.length; at += 500) await store.batch(others.slice(at, at + 500));
-        await store.put("zero", noise(60_000, 1));
+        // So that all of these are in segments.
+        await store.put("zero", noise(200_000, 1));
       };
       await fill();
       const listed: Key[] = [];

@@ -14,7 +14,6 @@ async function openFilled(): Promise<Store> {
   const store = await placeOn(new MemFs(), "/store").open(MANUAL);
   for (let i = 0; i < 10; i++) await store.put(`key ${i}`, noise(3000, i));
   await store.put("expires", noise(3000, 1), { expireIn: 1e9 });
-  await store.delete("key 0");
   for (let i = 0; store.stats().segments === 0; i++) await store.put("filler", noise(3000, i));
   return store;
 }
@@ -87,6 +86,30 @@ Deno.test("verify() tells of an index that is not up to date, or knows its recor
     } finally {
       HashIndex.prototype.put = put;
     }
+  }
+});
+
+Deno.test("verify() tells of an index that has a value although its delete is newer", async () => {
+  type Put = Parameters<HashIndex["put"]>;
+  const { put } = HashIndex.prototype;
+  let found: { index: HashIndex; args: Put } | undefined;
+  HashIndex.prototype.put = function (hash, ...rest) {
+    const { h1, h2, h3 } = hash;
+    found ??= { index: this, args: [{ ...hash, h1, h2, h3 }, ...rest] };
+    return put.call(this, hash, ...rest);
+  };
+  try {
+    await using store = await openFilled();
+    // It is in a segment, and its delete in the log.
+    await store.delete("key 1");
+    assert.deepEqual((await store.verify()).problems, []);
+    const { index, args: [hash, ...rest] } = found!;
+    await store.delete("key 0");
+    index.put(hash, ...rest);
+    const { problems } = await store.verify();
+    assert.match(problems.map(({ message }) => message).join(), /of a newer record/);
+  } finally {
+    HashIndex.prototype.put = put;
   }
 });
 

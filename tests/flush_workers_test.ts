@@ -1,6 +1,6 @@
 // Several flush workers, and how log worker and flush workers share the syncing.
 import assert from "node:assert/strict";
-import { type FsOperation, InterceptFs, MemFs } from "../vfs/mod.ts";
+import { FaultFs, type FsOperation, InterceptFs, MemFs } from "../vfs/mod.ts";
 import { LogFileState, logName, segmentName, SlotState, SlotWord } from "../wal/mod.ts";
 import { StepResult } from "../workers/mod.ts";
 import { Engine, ENGINE_DIR, exhaust, recover } from "./_engine.ts";
@@ -98,6 +98,21 @@ Deno.test("a sync that no flush worker is left for is taken back by the log work
   exhaust(engine.log);
   assert.equal(engine.control.get(slab.slot, SlotWord.synced), end);
   assert.equal(engine.control.get(slab.slot, SlotWord.syncAsked), 0);
+});
+
+Deno.test("a sync for which a flush worker finds no space to open the log is asked for again", () => {
+  const fs = new FaultFs(new MemFs());
+  const engine = new Engine(fs);
+  engine.setFlushing(true);
+  const { slab, end } = engine.append(20_000, true);
+  exhaust(engine.log);
+  const fault = { kind: "error", code: "NO_SPACE" } as const;
+  const rule = fs.arm({ on: "openReadWrite", times: 1, fault });
+  engine.flush.step(true);
+  assert.equal(rule.strikes, 1);
+  assert.equal(engine.control.get(slab.slot, SlotWord.synced), 0);
+  engine.flush2.step(true);
+  assert.equal(engine.control.get(slab.slot, SlotWord.synced), end);
 });
 
 Deno.test("a small sync is the log worker's own: asking would take longer", () => {

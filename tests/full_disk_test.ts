@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { open, type Store } from "../mod.ts";
 import { FaultFs, MemFs } from "../vfs/mod.ts";
 import { openOn } from "./_wal_support.ts";
-import { failsWith, noise, SMALL } from "./_support.ts";
+import { failsWith, noise, settled, SMALL, turn } from "./_support.ts";
 
 const KIB = 1024;
 
@@ -83,6 +83,23 @@ Deno.test("writes that wait for memory are refused when segments find no space, 
   await using again = await open("/store", { ...SMALL, fs });
   await checkAll(again, acknowledged);
   assert.equal(await again.get("refused"), undefined);
+});
+
+Deno.test("full logs become segments once the disk has space again, though nobody calls", async () => {
+  const fs = new FaultFs(new MemFs());
+  await using store = await open("/store", { ...SMALL, fs });
+  fs.arm({ on: "rename", path: /\.seg$/, fault: { kind: "error", code: "NO_SPACE" } });
+  const acknowledged = await fill(store, "first");
+  // Both loops have seen it, and have nothing else to do.
+  for (let i = 0; i < 10; i++) await turn();
+  const { logged } = store.stats().slabs;
+  assert(logged > 0);
+  fs.clear();
+  const written = async () => {
+    while (store.stats().slabs.logged > 0) await turn();
+  };
+  await settled(written());
+  await checkAll(store, acknowledged);
 });
 
 Deno.test("a full disk rejects what is in memory and cannot be written, and writes it later", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Store, StreamOptions } from "../mod.ts";
 import { assertBytes } from "./_killed.ts";
-import { failsWith, filesOf, noise, SMALL, testStore } from "./_support.ts";
+import { failsWith, filesOf, noise, SMALL, testStore, turn } from "./_support.ts";
 
 const SLAB = SMALL.slabBytes!;
 const PIECE = 256 * 1024;
@@ -205,4 +205,43 @@ testStore("stream() reads no more than is asked for", async (place) => {
   assert.equal(reads, 0);
   await stream.cancel();
   place.fs.open = open;
+});
+
+testStore("a stream of a damaged value that nobody reads is nobody's failure", async (place) => {
+  {
+    await using store = await place.open();
+    await store.put("k", noise(40_000, 1));
+  }
+  const path = `${place.dir}/${filesOf(place, ".seg")[0]}`;
+  {
+    using file = place.fs.openReadWrite(path);
+    file.writeAt(Uint8Array.of(1, 2, 3), 20_000);
+  }
+  await using store = await place.open();
+  const unread = store.stream("k")!;
+  const read = store.stream("k")!.getReader();
+  // An unhandled rejection would end the program by now.
+  await turn();
+  await turn();
+  await unread.cancel();
+  await failsWith("CORRUPT", read.read());
+});
+
+testStore("a stream that has ended leaves no listener at its signal", async (place) => {
+  await using store = await place.open();
+  await store.put("k", noise(1000, 1));
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<AbortSignal["addEventListener"]>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<AbortSignal["removeEventListener"]>) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  for (let i = 0; i < 10; i++) await all(store.stream("k", { signal }));
+  await store.stream("k", { signal })!.cancel();
+  assert.equal(listeners, 0);
 });

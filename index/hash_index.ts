@@ -2,6 +2,7 @@ import {
   CELL_DEPTH_SHIFT,
   CELL_PAGES_MASK,
   CELL_SHIFT,
+  CELL_WORDS,
   cellPosition,
   CHUNK_SHIFT,
   Control,
@@ -34,6 +35,8 @@ import { imageOf, memoryOf } from "./_image.ts";
 import { type IndexHandle, IndexMemory } from "./_memory.ts";
 import { IndexReader } from "./index_reader.ts";
 
+/** Words of a cache line. */
+const LINE_WORDS = 16;
 /** Told by a write that found something newer. */
 const STALE = -1;
 
@@ -251,6 +254,27 @@ export class HashIndex {
     this.#memory.close(position, depth);
     this.#control[Control.live]!--;
     return true;
+  }
+
+  /**
+   * Reads the part of the memory where the keys are whose `h3` has the same top byte, if `writes` of them
+   * are worth it: what is read in order comes in a tenth of the time that it takes at random. Returns a number that means nothing.
+   */
+  warm(h3: number, writes: number): number {
+    const first = this.#cell(h3);
+    const last = this.#cell(h3 | 0xffffff);
+    let sum = 0;
+    if (((last - first) / CELL_WORDS + 1) * PAGE_ENTRIES > writes) return sum;
+    for (let cell = first; cell <= last; cell += CELL_WORDS) {
+      const pages = this.#directory[cell]! & CELL_PAGES_MASK;
+      for (let i = 1; i <= pages; i++) {
+        const page = this.#directory[cell + i]!;
+        const table = this.#chunks[page >>> CHUNK_SHIFT]!;
+        const start = pageBase(page);
+        for (let at = start; at < start + PAGE_WORDS; at += LINE_WORDS) sum ^= table[at]!;
+      }
+    }
+    return sum;
   }
 
   /** From now on keys may have `flag`: only then does {@linkcode eachFlagged} look for them. */

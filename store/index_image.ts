@@ -39,7 +39,7 @@ const CHECKSUM_BYTES = 4;
 /** Keys that expire are written in pieces of up to so many bytes. */
 const EXPIRY_PIECE_BYTES = 4 * 1024 * 1024;
 /** So many pieces are read at a time. */
-const LANES = 4;
+const LANES = 2;
 /** A head that says that it is longer is not believed: no memory is taken for it. */
 const MOST_HEAD_BYTES = 64 * 1024 * 1024;
 

@@ -41,6 +41,7 @@ import {
   type SealedName,
 } from "./index_image.ts";
 import type { KeyBuffer } from "./keys.ts";
+import { ReplayBatch } from "./replay_batch.ts";
 import type { SegmentSet } from "./segment_set.ts";
 import type { RecoveryReport } from "./stats_types.ts";
 
@@ -73,6 +74,7 @@ export class Recovery {
   readonly #identity: Identity;
   readonly #keys: KeyBuffer;
   readonly #segments: SegmentSet;
+  readonly #batch = new ReplayBatch();
   #index = new HashIndex();
   #expiring = new ExpiryTable();
   #image: IndexImage | undefined;
@@ -145,10 +147,14 @@ export class Recovery {
     ];
     const isSealed = new Set(sealed);
     const unsealed = logs.filter((segment) => !isSealed.has(segment));
-    // The log, mostly one, and the image of the index are read at the same time.
+    // The log, mostly one, and the image of the index are read at the same time. Its records have to wait
+    // for the index, which may not be there yet.
     const beginning = unsealed.length === 0
       ? undefined
-      : beginLog(this.#fs, this.#directory, unsealed[0]!);
+      : beginLog(this.#fs, this.#directory, unsealed[0]!, {
+        record: (image, segment, offset, length) => this.#replay(image, segment, offset, length),
+        goesOn: () => !this.#batch.isFull,
+      });
     let imaged: ReadonlyMap<number, ImagedSegment>;
     try {
       imaged = await this.#begin(hasImage, sealedNames);
@@ -166,7 +172,10 @@ export class Recovery {
     this.#removeLogs(logs.filter((segment) => isSealed.has(segment)));
     const found = new LogRecovery(this.#fs, this.#directory, {
       checkOwner: (header, segment, path) => this.#checkOwner(header, segment, path),
-      record: (image, segment, offset, length) => this.#replay(image, segment, offset, length),
+      record: (image, segment, offset, length) => {
+        this.#replay(image, segment, offset, length);
+        this.#drainIfFull();
+      },
       complete: (image, segment, end, salt) => {
         this.#sawRecords(segment, end, (bytes) => image.bytes.subarray(0, bytes));
         // Nothing but a seal: a slab that had to make room for a larger one.
@@ -175,6 +184,7 @@ export class Recovery {
         this.#segments.add(segment, { ...lengths, recordsEnd: end, salt });
       },
     }).run(unsealed, newestSealed, await beginning);
+    this.#drain();
     this.#index.dropTombstones();
     const { active, records, tornBytes, cut } = found;
     if (active !== undefined) {
@@ -246,7 +256,9 @@ export class Recovery {
         const { sharedBytes, bytes, suffixStart, suffixBytes } = entry;
         this.#keys.extend(sharedBytes, bytes, suffixStart, suffixBytes, entry.flags);
         const { kind, sequence, offset, length, expiresAt } = entry;
-        this.#apply(kind, sequence, segment, offset, length, expiresAt);
+        const { hash, flags } = this.#keys;
+        this.#batch.add(hash, kind, flags, sequence, segment, offset, length, expiresAt);
+        this.#drainIfFull();
       });
       this.#sawRecords(segment, reader.summary.recordsEnd, (bytes) => {
         const records = new Uint8Array(bytes);
@@ -262,31 +274,36 @@ export class Recovery {
     this.#segments.add(segment, upTo === undefined ? facts : { ...facts, upTo });
   }
 
+  /** The record of a log, which counts, is on its way into the index. */
   #replay(image: SegmentImage, segment: number, offset: number, length: number): void {
     const keyStart = offset + RECORD_HEADER_BYTES;
     const keyBytes = recordKeyBytes(image, offset);
-    this.#keys.extend(0, image.bytes, keyStart, keyBytes, recordFlags(image, offset));
+    const keys = this.#keys;
+    keys.extend(0, image.bytes, keyStart, keyBytes, recordFlags(image, offset));
     const sequence = recordSequence(image, offset);
     const expiresAt = recordExpiry(image, offset);
-    this.#apply(recordKind(image, offset), sequence, segment, offset, length, expiresAt);
+    const kind = recordKind(image, offset);
+    this.#batch.add(keys.hash, kind, keys.flags, sequence, segment, offset, length, expiresAt);
+  }
+
+  #drainIfFull(): void {
+    if (this.#batch.isFull) this.#drain();
+  }
+
+  /** What is on its way gets into the index. */
+  #drain(): void {
+    this.#batch.drain(this.#index, () => this.#apply(this.#batch));
   }
 
   /** Whether a value is over is looked at when every record is known: until then, it hides older ones. */
-  #apply(
-    kind: number,
-    sequence: number,
-    segment: number,
-    offset: number,
-    length: number,
-    expiresAt: number,
-  ): void {
-    const { hash, flags } = this.#keys;
+  #apply(record: ReplayBatch): void {
+    const { kind, flags, sequence, segment, offset, length, expiresAt } = record;
     const index = this.#index;
     index.stale = false;
     const replaced = kind === RecordKind.put
-      ? index.put(hash, sequence, segment, offset, length, flags)
-      : index.putTombstone(hash, sequence);
-    if (kind === RecordKind.put && expiresAt !== 0) this.#expiring.set(hash, sequence, expiresAt);
+      ? index.put(record, sequence, segment, offset, length, flags)
+      : index.putTombstone(record, sequence);
+    if (kind === RecordKind.put && expiresAt !== 0) this.#expiring.set(record, sequence, expiresAt);
     if ((flags & RecordFlag.external) !== 0) index.mark(RecordFlag.external);
     if (index.segment === segment) return;
     if (replaced) this.#segments.live.lost(index.segment, index.length);

@@ -1,21 +1,29 @@
 import { type File, type Fs, joinPath } from "../vfs/mod.ts";
-import { readFileHeader } from "./file_header.ts";
+import { type FileHeader, readFileHeader } from "./file_header.ts";
 import { logName } from "./file_names.ts";
 import { FILE_HEADER_BYTES } from "./format.ts";
 import { SegmentImage } from "./image.ts";
+import { finishScan, type LogReading, type LogScan, scanInSteps } from "./scan.ts";
 
 /** Read at a time: stays in a processor's cache while it is looked at. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** So many pieces are read at a time, if there is other work meanwhile. */
-const LANES = 2;
-
-/** The beginning of a log in memory. */
+/** The beginning of a log in memory, whose records were looked at as far as they are in it. */
 export interface LogBeginning {
   readonly segment: number;
   readonly image: SegmentImage;
-  /** So far it was read. */
-  readonly end: number;
+  readonly header: FileHeader;
+  /** What is left of the scan; its visitor was told of what came before. */
+  readonly steps: Iterator<void, LogScan>;
+  readonly reading: LogReading;
+}
+
+/** What is told of the records while a log is being read. */
+export interface EarlyVisitor {
+  /** A put or delete that counts, if the log does. */
+  record(image: SegmentImage, segment: number, offset: number, length: number): void;
+  /** False if records have to wait. */
+  goesOn(): boolean;
 }
 
 /** A log's file in memory. */
@@ -36,10 +44,9 @@ export function loadLog(
   capacityBytes: number,
   begun?: LogBeginning,
 ): LoadedLog {
-  const isBegun = begun?.image.bytes.length === capacityBytes;
-  const image = isBegun ? begun.image : new SegmentImage(new SharedArrayBuffer(capacityBytes));
+  const image = begun?.image ?? new SegmentImage(new SharedArrayBuffer(capacityBytes));
   const end = Math.min(fileBytes, capacityBytes);
-  const start = isBegun ? begun.end : 0;
+  const start = begun?.reading.loaded ?? 0;
   let aside: Uint8Array<ArrayBuffer> | undefined;
   let dataEnd = lengthWithoutZeros(image.bytes.subarray(0, start));
   let isBlank = dataEnd < start;
@@ -59,40 +66,88 @@ export function loadLog(
 }
 
 /**
- * Reads a log up to its first blank piece without keeping the thread from other work. `undefined` if it
- * cannot be read so: who then reads it in earnest learns why.
+ * Reads a log up to its first blank piece, and looks at the records of one piece while the next is
+ * read, without keeping the thread from other work for long. `undefined` if there is no whole header:
+ * who then reads it in earnest learns why.
  */
 export async function beginLog(
   fs: Fs,
   directory: string,
   segment: number,
+  visitor: EarlyVisitor,
 ): Promise<LogBeginning | undefined> {
+  const path = joinPath(directory, logName(segment));
   try {
-    const path = joinPath(directory, logName(segment));
     using file = fs.open(path);
     const head = new Uint8Array(FILE_HEADER_BYTES);
     const verdict = readFileHeader(head, file.readAt(head, 0), path);
     if (!verdict.ok) return undefined;
-    const image = new SegmentImage(new SharedArrayBuffer(verdict.header.capacityBytes));
-    const end = Math.min(file.stat().size, image.bytes.length);
-    let next = 0;
-    let goesOn = true;
-    let isWhole = true;
-    const lane = async () => {
-      while (goesOn && next < end) {
-        const piece = image.bytes.subarray(next, Math.min(end, next + PIECE_BYTES));
-        const offset = next;
-        next += piece.length;
-        const got = await file.readAtAsync(piece, offset);
-        if (got < piece.length) isWhole = false;
-        if (!isWhole || lengthWithoutZeros(piece) === 0) goesOn = false;
-      }
-    };
-    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
-    if (!isWhole || lanes.some(({ status }) => status === "rejected")) return undefined;
-    return { segment, image, end: next };
+    const { header } = verdict;
+    const image = new SegmentImage(new SharedArrayBuffer(header.capacityBytes));
+    const visit = (offset: number, length: number) =>
+      visitor.record(image, segment, offset, length);
+    const reading: LogReading = { loaded: 0, dataEnd: undefined };
+    const steps = new EarlySteps(scanInSteps(image, header, path, visit, reading));
+    await readAndLook(file, image.bytes, reading, steps, visitor);
+    return { segment, image, header, steps, reading };
   } catch {
     return undefined;
+  }
+}
+
+/** Looks at the rest of a log that was begun, and has been loaded whole. */
+export function finishLog({ reading, steps }: LogBeginning, dataEnd: number): LogScan {
+  reading.dataEnd = dataEnd;
+  return finishScan(steps);
+}
+
+async function readAndLook(
+  file: File,
+  bytes: Uint8Array,
+  reading: LogReading,
+  steps: EarlySteps,
+  visitor: EarlyVisitor,
+): Promise<void> {
+  const end = Math.min(file.stat().size, bytes.length);
+  // What cannot be read is read again by who then learns why; so is all from there on.
+  const read = async (piece: Uint8Array) =>
+    await file.readAtAsync(piece, reading.loaded).catch(() => 0);
+  let piece = bytes.subarray(0, Math.min(end, PIECE_BYTES));
+  for (let coming = read(piece); piece.length > 0;) {
+    const got = await coming;
+    reading.loaded += got;
+    const goesOn = got === piece.length && lengthWithoutZeros(piece) > 0 && visitor.goesOn();
+    const { loaded } = reading;
+    piece = bytes.subarray(loaded, goesOn ? Math.min(end, loaded + PIECE_BYTES) : loaded);
+    if (piece.length > 0) coming = read(piece);
+    steps.look();
+  }
+}
+
+/** Steps of a scan that was begun before anyone asked for it: what it threw is thrown to who asks. */
+class EarlySteps implements Iterator<void, LogScan> {
+  readonly #steps: Iterator<void, LogScan>;
+  #last: IteratorResult<void, LogScan> | undefined;
+  #error: { readonly thrown: unknown } | undefined;
+
+  constructor(steps: Iterator<void, LogScan>) {
+    this.#steps = steps;
+  }
+
+  /** Looks at the records that were read, unless the scan has ended. */
+  look(): void {
+    if (this.#last?.done === true || this.#error !== undefined) return;
+    try {
+      this.#last = this.#steps.next();
+    } catch (thrown) {
+      this.#error = { thrown };
+    }
+  }
+
+  next(): IteratorResult<void, LogScan> {
+    this.look();
+    if (this.#error !== undefined) throw this.#error.thrown;
+    return this.#last!;
   }
 }
 

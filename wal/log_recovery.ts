@@ -4,7 +4,7 @@ import { type FileHeader, readFileHeader } from "./file_header.ts";
 import { logName } from "./file_names.ts";
 import { FILE_HEADER_BYTES, RECORD_HEADER_BYTES, RecordKind, SEAL_SPACE_BYTES } from "./format.ts";
 import type { SegmentImage } from "./image.ts";
-import { type LoadedLog, loadLog, type LogBeginning } from "./load_log.ts";
+import { finishLog, type LoadedLog, loadLog, type LogBeginning } from "./load_log.ts";
 import { fillRecord, publishRecord } from "./record.ts";
 import { type LogScan, scanLog } from "./scan.ts";
 
@@ -60,6 +60,7 @@ interface OpenedLog extends LoadedLog {
   readonly segment: number;
   readonly fileBytes: number;
   readonly header: FileHeader;
+  readonly begun: LogBeginning | undefined;
 }
 
 /**
@@ -89,8 +90,8 @@ export class LogRecovery {
 
   /**
    * Does it, for logs with the numbers `segments`, ascending; `newestSealed` is the highest number
-   * of a sealed segment, or 0; `begun` is what of one of them was read before. Throws `CORRUPT` or `NEWER_FORMAT` with the place, and then has
-   * changed no byte of what it could not read.
+   * of a sealed segment, or 0; `begun` is what of the first of them was looked at before. Throws `CORRUPT`
+   * or `NEWER_FORMAT` with the place, and then has changed no byte of what it could not read.
    */
   run(
     segments: readonly number[],
@@ -151,7 +152,7 @@ export class LogRecovery {
       this.#visitor.checkOwner(header, segment, path);
       const begun = this.#begun?.segment === segment ? this.#begun : undefined;
       const loaded = loadLog(file, fileBytes, header.capacityBytes, begun);
-      return { file, path, segment, fileBytes, header, ...loaded };
+      return { file, path, segment, fileBytes, header, begun, ...loaded };
     } catch (error) {
       file.close();
       throw error;
@@ -159,11 +160,13 @@ export class LogRecovery {
   }
 
   #scan(log: OpenedLog, counts: boolean): LogScan {
-    const { image, dataEnd, header, path, segment } = log;
+    const { image, dataEnd, header, path, segment, begun } = log;
     const visit = (offset: number, length: number) => {
       if (counts) this.#visitor.record(image, segment, offset, length);
     };
-    const scan = scanLog(image, header, path, visit, dataEnd);
+    const scan = begun === undefined
+      ? scanLog(image, header, path, visit, dataEnd)
+      : finishLog(begun, dataEnd);
     this.#lastSequence = Math.max(this.#lastSequence, scan.lastSequence);
     if (counts) {
       this.#logs++;

@@ -42,6 +42,17 @@ export interface LogScan {
   readonly tornBytes: number;
 }
 
+/** Told of a put or delete that counts. */
+export type RecordVisitor = (offset: number, length: number) => void;
+
+/** How much of a log is in memory, while it is still being read. */
+export interface LogReading {
+  /** All before this is there. */
+  loaded: number;
+  /** Once everything is: from here on, all is zeros. */
+  dataEnd: number | undefined;
+}
+
 /**
  * Walks the records of a log, oldest first, calling `visit` for each put and delete whose checksum
  * holds and whose batch is whole. Everything from `dataEnd` on is zeros.
@@ -54,9 +65,31 @@ export function scanLog(
   image: SegmentImage,
   header: FileHeader,
   path: string,
-  visit: (offset: number, length: number) => void,
+  visit: RecordVisitor,
   dataEnd: number = image.bytes.length,
 ): LogScan {
+  return finishScan(scanInSteps(image, header, path, visit, { loaded: dataEnd, dataEnd }));
+}
+
+/** Ends a scan whose log is in memory by now. */
+export function finishScan(steps: Iterator<void, LogScan>): LogScan {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/**
+ * As `scanLog`, in steps: each goes as far as the log is `loaded`. The last one has to wait until `reading`
+ * says where the data ends.
+ */
+export function* scanInSteps(
+  image: SegmentImage,
+  header: FileHeader,
+  path: string,
+  visit: RecordVisitor,
+  reading: LogReading,
+): Generator<void, LogScan> {
   const limit = header.capacityBytes;
   let offset = FILE_HEADER_BYTES;
   let end = offset;
@@ -66,7 +99,9 @@ export function scanLog(
   let durableEnd = 0;
   let lastSequence = header.baseSequence;
   let base = header.baseSequence;
-  while (!sealed && isRecord(image, offset, limit, header.salt)) {
+  while (!sealed) {
+    while (!isLoaded(image, offset, reading)) yield;
+    if (!isRecord(image, offset, limit, header.salt)) break;
     refuseUnknown(image, offset, path);
     const length = recordLength(image, offset);
     const kind = recordKind(image, offset);
@@ -89,7 +124,8 @@ export function scanLog(
     }
     sealed = kind === RecordKind.seal;
   }
-  const tornEnd = sealed ? end : lastNonZero(image, end, dataEnd);
+  while (reading.dataEnd === undefined) yield;
+  const tornEnd = sealed ? end : lastNonZero(image, end, reading.dataEnd);
   if (tornEnd > end) {
     const witness = findSyncedBeyond(image, offset, tornEnd, limit, header.salt);
     if (witness !== -1) {
@@ -104,6 +140,12 @@ export function scanLog(
   }
   const tornBytes = Math.max(0, tornEnd - end);
   return { end, records, sealed, closed, durableEnd, lastSequence, tornBytes };
+}
+
+/** True if whatever record is at `offset` was read, or nothing more will be. */
+function isLoaded(image: SegmentImage, offset: number, { loaded, dataEnd }: LogReading): boolean {
+  if (dataEnd !== undefined) return true;
+  return offset + RECORD_HEADER_BYTES <= loaded && offset + recordLength(image, offset) <= loaded;
 }
 
 /** True if a whole record with a matching checksum stands at `offset`. */

@@ -8,7 +8,6 @@ import {
   Control,
   countWord,
   Entry,
-  ENTRY_WORDS,
   filterBase,
   filterBits,
   filterWord,
@@ -18,8 +17,6 @@ import {
   note,
   PAGE_ENTRIES,
   PAGE_LIMIT,
-  PAGE_WORDS,
-  pageBase,
   pageInCell,
   POSITION_BITS,
   probe,
@@ -31,12 +28,11 @@ import {
 } from "./_layout.ts";
 import { CellGrowth } from "./_growth.ts";
 import { sweep, vacate } from "./_removal.ts";
+import { eachCell, eachPage, eachPlace, readCells } from "./_walk.ts";
 import { imageOf, memoryOf } from "./_image.ts";
 import { type IndexHandle, IndexMemory } from "./_memory.ts";
 import { IndexReader } from "./index_reader.ts";
 
-/** Words of a cache line. */
-const LINE_WORDS = 16;
 /** Told by a write that found something newer. */
 const STALE = -1;
 
@@ -257,24 +253,15 @@ export class HashIndex {
   }
 
   /**
-   * Reads the part of the memory where the keys are whose `h3` has the same top byte, if `writes` of them
-   * are worth it: what is read in order comes in a tenth of the time that it takes at random. Returns a number that means nothing.
+   * Reads the part of the memory where the keys are whose `h3` has the same top byte, if that is worth
+   * it for so many `writes`: in order it comes into the caches in a tenth of the time that it takes at
+   * random. Returns a number that means nothing.
    */
   warm(h3: number, writes: number): number {
     const first = this.#cell(h3);
     const last = this.#cell(h3 | 0xffffff);
-    let sum = 0;
-    if (((last - first) / CELL_WORDS + 1) * PAGE_ENTRIES > writes) return sum;
-    for (let cell = first; cell <= last; cell += CELL_WORDS) {
-      const pages = this.#directory[cell]! & CELL_PAGES_MASK;
-      for (let i = 1; i <= pages; i++) {
-        const page = this.#directory[cell + i]!;
-        const table = this.#chunks[page >>> CHUNK_SHIFT]!;
-        const start = pageBase(page);
-        for (let at = start; at < start + PAGE_WORDS; at += LINE_WORDS) sum ^= table[at]!;
-      }
-    }
-    return sum;
+    if (((last - first) / CELL_WORDS + 1) * PAGE_ENTRIES > writes) return 0;
+    return readCells(this.#directory, this.#chunks, first, last);
   }
 
   /** From now on keys may have `flag`: only then does {@linkcode eachFlagged} look for them. */
@@ -296,28 +283,20 @@ export class HashIndex {
   }
 
   #each(flag: number, visit: () => void): void {
-    for (let cell = 0; cell < 1 << (POSITION_BITS - this.#shift);) {
-      const first = cell << CELL_SHIFT;
-      const pages = this.#directory[first]! & CELL_PAGES_MASK;
-      for (let i = 1; i <= pages; i++) this.#visitPage(this.#directory[first + i]!, flag, visit);
-      const depth = this.#directory[first]! >>> CELL_DEPTH_SHIFT;
-      cell += 1 << (POSITION_BITS - this.#shift - depth);
-    }
+    eachCell(this.#directory, this.#shift, (first) => {
+      eachPage(this.#directory, first, (page) => this.#visitPage(page, flag, visit));
+    });
   }
 
   /** Frees the places of tombstones: nothing older will come. */
   dropTombstones(): void {
     if (this.#control[Control.tombstones] === 0) return;
-    for (let cell = 0; cell < 1 << (POSITION_BITS - this.#shift);) {
-      const first = cell << CELL_SHIFT;
+    eachCell(this.#directory, this.#shift, (first, position) => {
       const depth = this.#directory[first]! >>> CELL_DEPTH_SHIFT;
-      const position = cell << this.#shift;
       this.#memory.open(position, depth);
-      const pages = this.#directory[first]! & CELL_PAGES_MASK;
-      for (let i = 1; i <= pages; i++) sweep(this.#chunks, this.#directory[first + i]!);
+      eachPage(this.#directory, first, (page) => sweep(this.#chunks, page));
       this.#memory.close(position, depth);
-      cell += 1 << (POSITION_BITS - this.#shift - depth);
-    }
+    });
     this.#control[Control.tombstones] = 0;
   }
 
@@ -405,16 +384,15 @@ export class HashIndex {
 
   #visitPage(page: number, flag: number, visit: () => void): void {
     const table = this.#chunks[page >>> CHUNK_SHIFT]!;
-    const start = pageBase(page);
-    for (let at = start; at < start + PAGE_WORDS; at += ENTRY_WORDS) {
-      if (flag !== 0 && ((table[at + Entry.tail]! >>> FLAGS_SHIFT) & flag) === 0) continue;
-      if (table[at + Entry.length]! <= TOMBSTONE) continue;
+    eachPlace(page, (at) => {
+      if (flag !== 0 && ((table[at + Entry.tail]! >>> FLAGS_SHIFT) & flag) === 0) return;
+      if (table[at + Entry.length]! <= TOMBSTONE) return;
       this.segment = table[at + Entry.segment]!;
       this.offset = table[at + Entry.offset]!;
       this.length = table[at + Entry.length]!;
       this.sequence = sequenceAt(table, at);
       this.flags = table[at + Entry.tail]! >>> FLAGS_SHIFT;
       visit();
-    }
+    });
   }
 }

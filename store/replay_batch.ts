@@ -71,6 +71,8 @@ export class ReplayBatch implements KeyHash {
   readonly #last = new Int32Array(PARTS);
   readonly #counts = new Int32Array(PARTS);
   readonly #times: number[] = [];
+  /** What `warm` returned is kept: else a compiler might see that its reading serves nothing. */
+  #warmed = 0;
 
   /** True if it has as many records as it may, or more: drain it. */
   get isFull(): boolean {
@@ -111,7 +113,7 @@ export class ReplayBatch implements KeyHash {
   drain(index: HashIndex, visit: () => void): void {
     for (let part = 0; part < PARTS && this.#size > 0; part++) {
       const count = this.#counts[part]!;
-      if (count >= LEAST_WARMED) index.warm(part << PART_SHIFT, count);
+      if (count >= LEAST_WARMED) this.#warmed ^= index.warm(part << PART_SHIFT, count);
       let block = this.#first[part]!;
       for (let i = 0; i < count; i++) {
         const inBlock = i % BLOCK_RECORDS;

@@ -27,8 +27,11 @@ import type { Entry, Key, StreamOptions } from "./types.ts";
 const CHUNK_BYTES = 64 * 1024;
 /** Values up to this size come out of a chunk. */
 const SMALL_BYTES = 4 * 1024;
-/** Records up to this size are read without leaving the thread, even by `get`: a trip to another thread costs more. */
-const SYNC_READ_BYTES = 64 * 1024;
+/**
+ * Records up to this size are read without leaving the thread, even by `get`: a trip to another thread
+ * costs more. A value of 64 KiB, which many have, and its header and key.
+ */
+const SYNC_READ_BYTES = 68 * 1024;
 
 /** What a read looks at: the store as it is, or as it was. What is found is told by the fields of `core.index`. */
 export interface View {

@@ -77,6 +77,7 @@ export async function beginLog(
   visitor: EarlyVisitor,
 ): Promise<LogBeginning | undefined> {
   const path = joinPath(directory, logName(segment));
+  let begun: LogBeginning | undefined;
   try {
     using file = fs.open(path);
     const head = new Uint8Array(FILE_HEADER_BYTES);
@@ -88,11 +89,12 @@ export async function beginLog(
       visitor.record(image, segment, offset, length);
     const reading: LogReading = { loaded: 0, dataEnd: undefined };
     const steps = new EarlySteps(scanInSteps(image, header, path, visit, reading));
+    begun = { segment, image, header, steps, reading };
     await readAndLook(file, image.bytes, reading, steps, visitor);
-    return { segment, image, header, steps, reading };
   } catch {
-    return undefined;
+    // Who goes on from here meets it again, or need not.
   }
+  return begun;
 }
 
 /** Looks at the rest of a log that was begun, and has been loaded whole. */
